@@ -1,0 +1,1 @@
+"""Everything that speaks to git: its commands, configuration, index, filter protocol, hooks."""

@@ -1,0 +1,1 @@
+"""Pure values: digests, pointers, recipes. No file, no process, no clock."""

@@ -1,0 +1,1 @@
+"""Places that keep content for many clones, behind one contract (`base`)."""
