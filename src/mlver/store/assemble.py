@@ -1,0 +1,157 @@
+"""Content out of the store: every byte verified before it can be seen.
+
+Chunks are located in order and read in runs that lie side by side in a pack; a pool decodes and
+verifies them, some runs ahead, while the caller hashes the whole and writes. A blob's own digest
+is checked before `write_file` gives the file its name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mlver.errors import CorruptContent, MissingContent
+from mlver.model.digest import Digest, Hasher, digest_of, short
+from mlver.model.pointer import Pointer
+from mlver.model.recipe import Row
+from mlver.store import files
+from mlver.store.index import Location
+from mlver.store.local import LocalStore, split_record
+from mlver.store.record import CHUNK, HEADER, Buffer
+
+RUN = 2 * 1024 * 1024
+"""A run of records is read at once up to about this many bytes."""
+_AHEAD = 4
+
+
+@dataclass(slots=True)
+class _Run:
+    """Records that follow one another in one pack."""
+
+    pack: str
+    offset: int
+    length: int
+    ids: list[tuple[Digest, int, int]]  # id, offset in the run, length of header and payload
+
+
+def read_blob(store: LocalStore, pointer: Pointer) -> Buffer:
+    """A blob that fits memory, whole and verified. Raises MissingContent, CorruptContent."""
+    place = store.locate(pointer.oid)
+    if place is not None:
+        data: Buffer = store.chunk(pointer.oid)
+    else:
+        data = b"".join(store.chunk(digest) for digest, _ in store.rows(pointer))
+        if digest_of(data) != pointer.oid:
+            raise _mismatch(pointer)
+    if len(data) != pointer.size:
+        raise _mismatch(pointer)
+    return data
+
+
+def stream_blob(
+    store: LocalStore, pointer: Pointer, pool: ThreadPoolExecutor
+) -> Iterator[list[Buffer]]:
+    """The blob in order, as lists of verified chunks; the digest of the whole is checked last.
+
+    Raises MissingContent, CorruptContent; the latter also after everything was yielded, so that
+    nothing may be shown as complete before the iterator has ended.
+    """
+    hasher, size = Hasher(), 0
+    for parts in stream_rows(store, store.rows(pointer), pool):
+        for part in parts:
+            hasher.update(part)
+            size += len(part)
+        yield parts
+    if size != pointer.size or hasher.digest() != pointer.oid:
+        raise _mismatch(pointer)
+
+
+def stream_rows(
+    store: LocalStore, rows: Iterable[Row], pool: ThreadPoolExecutor
+) -> Iterator[list[Buffer]]:
+    """The chunks of `rows` in order, each verified, decoded some runs ahead on `pool`."""
+    pending: deque[Future[list[Buffer]]] = deque()
+    try:
+        for run in _runs(store, rows):
+            pending.append(pool.submit(_decode_run, store, run))
+            if len(pending) > _AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _runs(store: LocalStore, rows: Iterable[Row]) -> Iterator[_Run]:
+    run: _Run | None = None
+    for digest, _length in rows:
+        place = store.locate(digest)
+        if place is None:
+            raise MissingContent(f"chunk {short(digest)} is not in this store")
+        if run is not None and _extend(run, digest, place):
+            continue
+        if run is not None:
+            yield run
+        size = HEADER + place.stored
+        run = _Run(place.pack, place.offset, size, [(digest, 0, size)])
+    if run is not None:
+        yield run
+
+
+def _extend(run: _Run, digest: Digest, place: Location) -> bool:
+    start = place.offset - run.offset
+    if place.pack != run.pack or start != run.length or run.length >= RUN:
+        return False
+    size = HEADER + place.stored
+    run.ids.append((digest, start, size))
+    run.length += size
+    return True
+
+
+def _decode_run(store: LocalStore, run: _Run) -> list[Buffer]:
+    data = memoryview(store.read_span(run.pack, run.offset, run.length))
+    decode = store.codec().decode
+    parts = []
+    for digest, start, size in run.ids:
+        header, payload = split_record(data[start : start + size], digest, CHUNK)
+        parts.append(decode(header, payload, store.full_chunk))
+    return parts
+
+
+def write_file(
+    store: LocalStore,
+    pointer: Pointer,
+    path: bytes,
+    pool: ThreadPoolExecutor,
+    tell: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write the blob to the new file `path` (which must not exist), verified.
+
+    On any error the file is removed again. `tell` is called with bytes done. Raises
+    MissingContent, CorruptContent, LocalIOError.
+    """
+    with files.disk_errors("writing", path):
+        fd = os.open(path, files.APPEND_NEW | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        try:
+            for parts in stream_blob(store, pointer, pool):
+                with files.disk_errors("writing", path):
+                    files.write_all(fd, list(parts))
+                tell(sum(map(len, parts)))
+        finally:
+            os.close(fd)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _mismatch(pointer: Pointer) -> CorruptContent:
+    return CorruptContent(
+        f"the content of {short(pointer.oid)} does not match its digest",
+        why="a recipe or a chunk in the store is damaged",
+        fix="git mlver fsck",
+    )

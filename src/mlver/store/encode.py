@@ -1,0 +1,77 @@
+"""Decides how a new chunk is stored: as it is, compressed, or as a delta. Never changes what is
+read back; every choice is an attempt that is kept only when it pays.
+
+Attempts that keep failing are made rarely: a random file is not compressed 16,000 times to learn
+that it does not shrink. The odds live per blob and are hints, so that threads may share them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mlver.errors import MlverError
+from mlver.model.digest import Digest
+from mlver.store.local import LocalStore
+from mlver.store.pack import NewRecord
+from mlver.store.record import CHUNK, DELTA, RAW, ZSTD, Buffer
+
+_PAYS = 0.97
+"""A compressed form is kept if it is at most this share of the raw one."""
+_DELTA_PAYS = 0.7
+"""A delta costs a second read at every use, so it must save more."""
+_MIN_DELTA = 512
+"""Shorter chunks are not worth a base."""
+
+
+@dataclass(slots=True)
+class Odds:
+    """How an attempt has fared lately; says whether to make it again."""
+
+    every: int = 16
+    patience: int = 3
+    _failures: int = 0
+    _skipped: int = 0
+
+    def worth_trying(self) -> bool:
+        if self._failures < self.patience:
+            return True
+        self._skipped += 1
+        return self._skipped % self.every == 0
+
+    def tell(self, paid: bool) -> None:
+        self._failures = 0 if paid else self._failures + 1
+
+
+@dataclass(slots=True)
+class Encoder:
+    """Encodes the new chunks of one blob."""
+
+    store: LocalStore
+    compression: Odds = field(default_factory=Odds)
+    deltas: Odds = field(default_factory=lambda: Odds(every=64, patience=8))
+
+    def record(
+        self, digest: Digest, data: Buffer, base: Digest | None = None, kind: int = CHUNK
+    ) -> NewRecord:
+        """The record for `data`, by whichever form is smallest of those tried."""
+        best: tuple[int, tuple[Buffer, ...]] = (RAW, (data,))
+        size = len(data)
+        if self.compression.worth_trying():
+            packed = self.store.codec().compress(data)
+            paid = len(packed) <= size * _PAYS
+            self.compression.tell(paid)
+            if paid:
+                best, size = (ZSTD, (packed,)), len(packed)
+        if base is not None and len(data) >= _MIN_DELTA and self.deltas.worth_trying():
+            frame = self._delta(data, base)
+            paid = frame is not None and len(frame) + len(base) <= size * _DELTA_PAYS
+            self.deltas.tell(paid)
+            if frame is not None and paid:
+                best = (DELTA, (base, frame))
+        return NewRecord(kind, best[0], len(data), digest, best[1])
+
+    def _delta(self, data: Buffer, base: Digest) -> bytes | None:
+        try:
+            return self.store.codec().delta(data, self.store.full_chunk(base))
+        except MlverError:
+            return None  # a base that cannot be read is no base

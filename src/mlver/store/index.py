@@ -1,0 +1,191 @@
+"""Where each record of this machine's packs lies: SQLite, derived from the packs.
+
+Delete the file and it is rebuilt; nothing is ever known only here. A pack is entered up to an
+offset, so that a pack which another process is still writing can be followed. Waits on the
+database are bounded. Where the database cannot be written (a read-only disk), the same tables
+live in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mlver.errors import BusyError
+from mlver.store.pack import Entry
+
+SEALED, CHECKED = -1, -2
+"""Instead of an offset: the footer was read; every record was read and verified."""
+_VERSION = 1
+_WAIT_MS = 10_000
+_SCHEMA = f"""
+create table if not exists packs (num integer primary key, name text unique, upto integer);
+create table if not exists records (
+    id blob, kind integer, pack integer, offset integer, stored integer, raw integer,
+    codec integer, primary key (id, kind)) without rowid;
+pragma user_version = {_VERSION};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A record's place: pack by name, offset of its header, lengths in bytes."""
+
+    pack: str
+    offset: int
+    stored: int
+    raw: int
+    codec: int
+
+
+class Index:
+    """One connection; used by one thread at a time (the store serialises)."""
+
+    def __init__(self, path: bytes | None) -> None:
+        """Open or create the database at `path`; None keeps it in memory."""
+        self.path = path
+        self._names: dict[int, str] = {}
+        self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path is None:
+            return self._prepare(sqlite3.connect(":memory:", check_same_thread=False))
+        try:
+            return self._connect()
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise _busy() from error
+            self.path = None  # cannot be opened or written here: derive it in memory
+            return self._open()
+        except sqlite3.DatabaseError:
+            self.delete(self.path)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        assert self.path is not None
+        db = sqlite3.connect(
+            os.fsdecode(self.path),
+            timeout=_WAIT_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            version = db.execute("pragma user_version").fetchone()[0]
+            if version not in (0, _VERSION):
+                raise sqlite3.DatabaseError("of another version")
+            if version == 0:
+                db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = normal")
+            return self._prepare(db) if version == 0 else db
+        except BaseException:
+            db.close()
+            raise
+
+    @staticmethod
+    def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
+        db.isolation_level = None
+        db.executescript(_SCHEMA)
+        return db
+
+    @staticmethod
+    def delete(path: bytes) -> None:
+        """Remove the database's files; the next opening derives it anew."""
+        for suffix in (b"", b"-wal", b"-shm", b"-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + suffix)
+
+    def packs(self) -> dict[str, int]:
+        """Name → offset up to which the pack is entered, or SEALED, or CHECKED."""
+        rows = self._db.execute("select num, name, upto from packs").fetchall()
+        self._names = {num: name for num, name, _ in rows}
+        return {name: upto for _, name, upto in rows}
+
+    def find(self, digest: bytes, kind: int) -> Location | None:
+        """Where the record of this id and kind lies, or None."""
+        row = self._db.execute(
+            "select pack, offset, stored, raw, codec from records where id = ? and kind = ?",
+            (digest, kind),
+        ).fetchone()
+        if row is None:
+            return None
+        if row[0] not in self._names:
+            self.packs()
+        name = self._names.get(row[0])
+        return None if name is None else Location(name, *row[1:])
+
+    def enter(
+        self, name: str, entries: Iterable[Entry], upto: int, *, replace: bool = False
+    ) -> None:
+        """Add a pack's records. `replace`: they supersede rows of the same id (a repair)."""
+        verb = "replace" if replace else "ignore"
+        with self._transaction():
+            self._db.execute(
+                "insert into packs (name, upto) values (?, ?)"
+                " on conflict (name) do update set upto = excluded.upto",
+                (name, upto),
+            )
+            num = self._db.execute("select num from packs where name = ?", (name,)).fetchone()[0]
+            self._names[num] = name
+            self._db.executemany(
+                f"insert or {verb} into records values (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (h.id, h.kind, num, e.offset, h.stored, h.raw, h.codec)
+                    for e in entries
+                    for h in (e.header,)
+                ),
+            )
+
+    def forget(self, digest: bytes, kind: int) -> None:
+        """Drop one row: its record turned out to be damaged."""
+        with self._transaction():
+            self._db.execute("delete from records where id = ? and kind = ?", (digest, kind))
+
+    def forget_pack(self, name: str) -> None:
+        """Drop a pack and its rows."""
+        with self._transaction():
+            row = self._db.execute("select num from packs where name = ?", (name,)).fetchone()
+            if row is not None:
+                self._db.execute("delete from records where pack = ?", row)
+                self._db.execute("delete from packs where num = ?", row)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._transaction():
+            self._db.execute("delete from records")
+            self._db.execute("delete from packs")
+        self._names.clear()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise _busy() from error
+            raise
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _busy() -> BusyError:
+    return BusyError(
+        "the store's index is locked",
+        why=f"another process held it for {_WAIT_MS // 1000} s",
+        fix="wait for the other git-mlver command to end, then run this one again",
+    )

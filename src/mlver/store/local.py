@@ -1,0 +1,334 @@
+"""The store of one repository: `<git common directory>/mlver/`, shared by all its worktrees.
+
+    incoming/<name>-<boot>.pack   written, not yet durable; locked while its writer lives
+    packs/<name>.pack             durable: fsynced before it was moved here
+    index.sqlite                  derived (store/index.py)
+    users                         flock: shared by whoever adds or reads, exclusive for prune
+
+Every read is verified: a chunk against its id, a recipe against its own digest. What is damaged
+is an error, never bytes; `forget` lets the same content be stored again. How content becomes
+durable and is read back after a crash: store/recovery.py. Knows nothing of git or remotes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from mlver.errors import BusyError, CorruptContent, MissingContent, MlverError
+from mlver.model.digest import Digest, short
+from mlver.model.pointer import Pointer
+from mlver.model.recipe import Recipe, Row, decode, decode_rows
+from mlver.store import files, pack, recovery
+from mlver.store.index import CHECKED, SEALED, Index, Location
+from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec, Header, decode_header
+
+T = TypeVar("T")
+
+SUFFIX = b".pack"
+
+
+class LocalStore:
+    """Finds and reads what is stored; `mlver.store.session` writes."""
+
+    def __init__(self, root: bytes) -> None:
+        """Open the store at `root`. Nothing is created before something is written."""
+        self.root = root
+        self.packs_dir = os.path.join(root, b"packs")
+        self.incoming_dir = os.path.join(root, b"incoming")
+        self.index_path = os.path.join(root, b"index.sqlite")
+        self._index: Index | None = None
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._users_fd = -1
+
+    # -- opening and closing ---------------------------------------------------------------
+
+    def use(self, *, exclusive: bool = False) -> None:
+        """Hold the store while content is added or moved, so that no prune runs beside it."""
+        if self._users_fd >= 0:
+            return
+        with files.disk_errors("opening the store", self.root):
+            os.makedirs(self.packs_dir, exist_ok=True)
+            os.makedirs(self.incoming_dir, exist_ok=True)
+            fd = os.open(os.path.join(self.root, b"users"), files.LOCKFILE, 0o644)
+        if not files.lock(fd, shared=not exclusive, wait=not exclusive):
+            os.close(fd)
+            raise files.busy(
+                "the store is in use", "wait for the other git command to end, then run this again"
+            )
+        self._users_fd = fd
+
+    def close(self) -> None:
+        """Release the index and the lock."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+        if self._users_fd >= 0:
+            os.close(self._users_fd)
+            self._users_fd = -1
+
+    def __enter__(self) -> LocalStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the index -------------------------------------------------------------------------
+
+    def _with_index(self, use: Callable[[Index], T]) -> T:
+        """Run `use` on the index; a damaged database is derived anew, once."""
+        with self._lock:
+            try:
+                return use(self._opened())
+            except sqlite3.DatabaseError:
+                self.rebuild_index()
+                return use(self._opened())
+
+    def _opened(self) -> Index:
+        if self._index is None:
+            writable = os.path.isdir(self.root) and os.access(self.root, os.W_OK)
+            self._index = Index(self.index_path if writable else None)
+            self._catch_up(self._index)
+        return self._index
+
+    def rebuild_index(self) -> None:
+        """Throw the index away and derive it from the packs."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+            if os.access(self.root, os.W_OK):
+                Index.delete(self.index_path)
+            self._opened()
+
+    def catch_up(self) -> None:
+        """Enter what other processes have written since this store was opened."""
+        self._with_index(self._catch_up)
+
+    def _catch_up(self, index: Index) -> None:
+        known = index.packs()
+        present = dict(self.pack_files())
+        for name in known.keys() - present.keys():
+            index.forget_pack(name)
+        doubtful = []
+        for name, path in present.items():
+            upto = known.get(name, 0)
+            if self.is_doubtful(path):
+                if upto != CHECKED:
+                    doubtful.append((name, path))
+            elif upto != SEALED:
+                with contextlib.suppress(FileNotFoundError):  # moved or pruned just now
+                    self._enter(index, name, path, upto)
+        for passing in (recovery.FULL, recovery.DELTAS) if doubtful else ():
+            for name, path in doubtful:
+                if passing is recovery.FULL:
+                    index.forget_pack(name)
+                index.enter(name, recovery.checked(self, path, passing), CHECKED)
+
+    def is_doubtful(self, path: bytes) -> bool:
+        """True for a pack that a power cut may have taken bytes from: not fsynced, other boot."""
+        return os.path.dirname(path) == self.incoming_dir and boot_of(path) != _boot()
+
+    def pack_files(self) -> Iterator[tuple[str, bytes]]:
+        """Name and path of every pack, durable ones first."""
+        for folder in (self.packs_dir, self.incoming_dir):
+            with contextlib.suppress(FileNotFoundError):
+                for file in sorted(os.listdir(folder)):
+                    if file.endswith(SUFFIX):
+                        yield pack_name(file), os.path.join(folder, file)
+
+    @staticmethod
+    def _enter(index: Index, name: str, path: bytes, upto: int) -> None:
+        fd = os.open(path, files.READ)
+        try:
+            entries, end = _footer_or_scan(fd, max(upto, len(pack.PACK_HEADER)))
+        finally:
+            os.close(fd)
+        index.enter(name, entries, end)
+
+    # -- finding ---------------------------------------------------------------------------
+
+    def locate(self, digest: Digest, kind: int = CHUNK) -> Location | None:
+        """Where a record lies, or None if this store has none."""
+        return self._with_index(lambda index: index.find(digest, kind))
+
+    def holds(self, pointer: Pointer) -> bool:
+        """True if the blob's record is here (its chunks are not looked at: see `missing`)."""
+        found = self.locate(pointer.oid)
+        if found is not None and found.raw == pointer.size:
+            return True
+        return self.locate(pointer.oid, RECIPE) is not None
+
+    def missing(self, pointer: Pointer) -> Digest | None:
+        """The first id without which the blob cannot be put together; None if it is whole."""
+        if self.locate(pointer.oid) is not None:
+            return None
+        if self.locate(pointer.oid, RECIPE) is None:
+            return pointer.oid
+        outer = self.recipe(pointer.oid)
+        for digest, _ in outer.rows:
+            if self.locate(digest) is None:
+                return digest
+        if outer.depth:
+            for digest, _ in self.rows(pointer):
+                if self.locate(digest) is None:
+                    return digest
+        return None
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def codec(self) -> Codec:
+        """This thread's codec."""
+        codec: Codec | None = getattr(self._local, "codec", None)
+        if codec is None:
+            codec = self._local.codec = Codec()
+        return codec
+
+    def pack_path(self, name: str) -> bytes:
+        """Where the pack of this name lies now. Raises FileNotFoundError."""
+        durable = self.durable_path(name.encode() + SUFFIX)
+        if os.path.exists(durable):
+            return durable
+        for found, path in self.pack_files():
+            if found == name:
+                return path
+        raise FileNotFoundError(durable)
+
+    def read_span(self, name: str, offset: int, length: int) -> bytes:
+        """Raw bytes of a pack, at most `length`; not verified. CorruptContent if it is gone."""
+        for _ in range(2):  # the pack may be moved to its durable place between find and open
+            try:
+                fd = os.open(self.pack_path(name), files.READ)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise files.local_error(error, "reading the store") from error
+            try:
+                with files.disk_errors("reading the store", self.root):
+                    return files.pread(fd, length, offset)
+            finally:
+                os.close(fd)
+        raise CorruptContent(f"pack {name} is gone from the store", fix="git mlver fsck")
+
+    def record(self, digest: Digest, kind: int = CHUNK) -> tuple[Header, Buffer]:
+        """A record's header and payload as stored; the payload is not verified.
+
+        Raises MissingContent, CorruptContent.
+        """
+        place = self.locate(digest, kind)
+        if place is None:
+            raise MissingContent(f"content {short(digest)} is not in this store")
+        data = self.read_span(place.pack, place.offset, HEADER + place.stored)
+        return split_record(data, digest, kind)
+
+    def chunk(self, digest: Digest) -> Buffer:
+        """A chunk's bytes, verified. Raises MissingContent, CorruptContent."""
+        header, payload = self.record(digest)
+        return self.codec().decode(header, payload, self.full_chunk)
+
+    def full_chunk(self, digest: Digest) -> Buffer:
+        """A base's bytes, verified; CorruptContent if it is itself a delta."""
+        header, payload = self.record(digest)
+        if header.codec == DELTA:
+            raise CorruptContent(f"the base {short(digest)} is itself a delta")
+        return self.codec().decode(header, payload, self.full_chunk)
+
+    def base_of_chunk(self, digest: Digest) -> Digest | None:
+        """The full chunk to take a delta against: `digest` itself, or its own base. None: gone."""
+        place = self.locate(digest)
+        if place is None:
+            return None
+        if place.codec != DELTA:
+            return digest
+        with contextlib.suppress(MlverError):
+            return Digest(self.read_span(place.pack, place.offset + HEADER, 32))
+        return None
+
+    def recipe(self, oid: Digest) -> Recipe:
+        """A blob's recipe, checked by its own digest. Raises MissingContent, CorruptContent."""
+        header, payload = self.record(oid, RECIPE)
+        return decode(self.codec().decode(header, payload, self.full_chunk))
+
+    def rows(self, pointer: Pointer) -> Iterator[Row]:
+        """The blob's chunks in order. Raises MissingContent, CorruptContent."""
+        if self.locate(pointer.oid, RECIPE) is None:
+            yield pointer.oid, pointer.size
+            return
+        outer = self.recipe(pointer.oid)
+        if outer.depth == 0:
+            yield from outer.rows
+            return
+        for digest, _ in outer.rows:
+            yield from decode_rows(self.chunk(digest))
+
+    def list_rows(self, pointer: Pointer) -> tuple[Row, ...]:
+        """The list chunks of the blob's recipe; () where it has none."""
+        if self.locate(pointer.oid, RECIPE) is None:
+            return ()
+        outer = self.recipe(pointer.oid)
+        return outer.rows if outer.depth else ()
+
+    def forget(self, digest: Digest, kind: int = CHUNK) -> None:
+        """Take a damaged record for missing, so that the content can be stored again."""
+        self._with_index(lambda index: index.forget(digest, kind))
+
+    def enter(self, name: str, entries: list[pack.Entry], upto: int, *, replace: bool) -> None:
+        """Make written records known. Failing here loses nothing: the packs are read again."""
+        with contextlib.suppress(sqlite3.OperationalError, BusyError):
+            self._with_index(lambda index: index.enter(name, entries, upto, replace=replace))
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def durable_path(self, incoming: bytes) -> bytes:
+        """Where an incoming pack goes once it is durable."""
+        return os.path.join(self.packs_dir, pack_name(os.path.basename(incoming)).encode() + SUFFIX)
+
+    def new_incoming_path(self) -> tuple[str, bytes]:
+        """A fresh pack name and its path in incoming/."""
+        name = secrets.token_hex(10)
+        file = f"{name}-{_boot()}".encode() + SUFFIX
+        return name, os.path.join(self.incoming_dir, file)
+
+
+def split_record(data: Buffer, digest: Digest, kind: int) -> tuple[Header, Buffer]:
+    """Header and payload of the record in `data`, which must be that of `digest`."""
+    header = decode_header(data)
+    payload = memoryview(data)[HEADER : HEADER + header.stored]
+    if header.id != digest or header.kind != kind or len(payload) != header.stored:
+        raise CorruptContent(f"the index names another record than {short(digest)}")
+    return header, payload
+
+
+def _footer_or_scan(fd: int, upto: int) -> tuple[list[pack.Entry], int]:
+    """Entries of a pack from `upto` on, and up to where they were read."""
+    with contextlib.suppress(CorruptContent):
+        return pack.read_footer(fd), SEALED
+    entries = list(pack.scan(fd, upto))
+    return entries, entries[-1].offset + entries[-1].length if entries else upto
+
+
+def pack_name(file: bytes) -> str:
+    """A pack's name, which stays the same when it is moved from incoming/ to packs/."""
+    return file[: -len(SUFFIX)].split(b"-")[0].decode("ascii", "replace")
+
+
+def boot_of(path: bytes) -> str:
+    """The boot that wrote an incoming pack, by its file name."""
+    return os.path.basename(path)[: -len(SUFFIX)].partition(b"-")[2].decode("ascii", "replace")
+
+
+_BOOT: list[str] = []
+
+
+def _boot() -> str:
+    if not _BOOT:
+        # Where the system cannot name its boot, nothing unsynced is believed: a new name each time.
+        _BOOT.append(files.boot_id() or secrets.token_hex(8))
+    return _BOOT[0]

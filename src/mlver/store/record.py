@@ -1,0 +1,145 @@
+"""One record of a pack: a header that describes itself, then the payload.
+
+Little-endian, 52 bytes of header (docs/format/pack.md):
+
+    0   4  magic "mlr1"
+    4   1  kind     1 chunk, 2 recipe
+    5   1  codec    0 raw, 1 zstd, 2 zstd against a base chunk
+    6   2  zero
+    8   4  stored   bytes of payload that follow
+    12  4  raw      bytes after decoding
+    16  32 id       chunk: BLAKE3 of the decoded bytes; recipe: the blob's oid
+    48  4  check    first 4 bytes of BLAKE3 of bytes 0..48
+
+The payload of codec 2 starts with the base's id (32 bytes). A base is itself never codec 2.
+Whoever decodes a chunk checks it against its id: no byte is returned that was not verified.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlver.errors import CorruptContent
+from mlver.model.digest import SIZE, Digest, digest_of, short
+
+if TYPE_CHECKING:
+    import zstandard
+
+Buffer = bytes | memoryview
+
+CHUNK, RECIPE = 1, 2
+RAW, ZSTD, DELTA = 0, 1, 2
+
+MAGIC = b"mlr1"
+_FIELDS = struct.Struct("<4sBBHII32s")
+_CHECK = 4
+HEADER = _FIELDS.size + _CHECK
+
+MAX_RAW = 16 * 1024 * 1024
+"""No record decodes to more: a bomb is refused before anything is allocated."""
+
+LEVEL = 1
+_DELTA_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A record's header, as read. `stored` and `raw` are lengths in bytes."""
+
+    kind: int
+    codec: int
+    stored: int
+    raw: int
+    id: Digest
+
+
+def encode_header(kind: int, codec: int, stored: int, raw: int, digest: bytes) -> bytes:
+    """The 52 bytes that stand before a payload."""
+    fields = _FIELDS.pack(MAGIC, kind, codec, 0, stored, raw, digest)
+    return fields + digest_of(fields)[:_CHECK]
+
+
+def decode_header(data: Buffer) -> Header:
+    """The header at the start of `data`. Raises CorruptContent."""
+    fields = bytes(data[: _FIELDS.size])
+    if len(data) < HEADER or fields[:4] != MAGIC:
+        raise CorruptContent("no record starts here")
+    if digest_of(fields)[:_CHECK] != bytes(data[_FIELDS.size : HEADER]):
+        raise CorruptContent("a record's header does not match its check")
+    _magic, kind, codec, _zero, stored, raw, digest = _FIELDS.unpack(fields)
+    if kind not in (CHUNK, RECIPE) or codec not in (RAW, ZSTD, DELTA) or raw > MAX_RAW:
+        raise CorruptContent(
+            "a record is of a form that this version does not know",
+            why=f"kind {kind}, codec {codec}, {raw} bytes",
+            fix="upgrade git-mlver",
+        )
+    return Header(kind, codec, stored, raw, Digest(digest))
+
+
+class Codec:
+    """Encodes and decodes payloads. One instance a thread: zstd contexts are not shared."""
+
+    def __init__(self) -> None:
+        import zstandard  # 16 ms: paid when something is compressed, not at start-up
+
+        self._zstd = zstandard
+        self._compress = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+        self._decompress = zstandard.ZstdDecompressor(max_window_size=2 * MAX_RAW)
+
+    def compress(self, data: Buffer) -> bytes:
+        """One zstd frame that states its content's size."""
+        return self._compress.compress(data)
+
+    def delta(self, data: Buffer, base: Buffer) -> bytes:
+        """`data` as a zstd frame whose dictionary is the raw bytes of `base`."""
+        compressor = self._zstd.ZstdCompressor(level=_DELTA_LEVEL, dict_data=self._dictionary(base))
+        return compressor.compress(data)
+
+    def decode(self, header: Header, payload: Buffer, base: Callable[[Digest], Buffer]) -> Buffer:
+        """The decoded bytes, verified where the record is a chunk.
+
+        `base` gives the bytes of a base chunk. Raises CorruptContent.
+        """
+        data = self._decode(header, payload, base)
+        if len(data) != header.raw:
+            raise CorruptContent(f"record {short(header.id)} has another length than it states")
+        if header.kind == CHUNK and digest_of(data) != header.id:
+            raise CorruptContent(f"chunk {short(header.id)} does not match its digest")
+        return data
+
+    def _decode(self, header: Header, payload: Buffer, base: Callable[[Digest], Buffer]) -> Buffer:
+        if header.codec == RAW:
+            return payload
+        try:
+            if header.codec == ZSTD:
+                return self._inflate(self._decompress, payload, header.raw)
+            base_id = base_of(header, payload)
+            decompressor = self._zstd.ZstdDecompressor(
+                dict_data=self._dictionary(base(base_id)), max_window_size=2 * MAX_RAW
+            )
+            return self._inflate(decompressor, payload[SIZE:], header.raw)
+        except self._zstd.ZstdError as error:
+            raise CorruptContent(
+                f"record {short(header.id)} cannot be decompressed", why=str(error)
+            ) from error
+
+    def _inflate(self, decompressor: zstandard.ZstdDecompressor, frame: Buffer, raw: int) -> Buffer:
+        # The frame states its size; a frame that states more than the record is refused unread.
+        if self._zstd.frame_content_size(bytes(frame[:18])) != raw:
+            raise CorruptContent("a compressed frame states another size than its record")
+        return decompressor.decompress(frame)
+
+    def _dictionary(self, base: Buffer) -> zstandard.ZstdCompressionDict:
+        return self._zstd.ZstdCompressionDict(
+            bytes(base), dict_type=self._zstd.DICT_TYPE_RAWCONTENT
+        )
+
+
+def base_of(header: Header, payload: Buffer) -> Digest:
+    """The base that a delta's payload names. Raises CorruptContent if there is no room for it."""
+    if header.codec != DELTA or len(payload) < SIZE:
+        raise CorruptContent(f"record {short(header.id)} names no base")
+    return Digest(bytes(payload[:SIZE]))
