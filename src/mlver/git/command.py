@@ -1,0 +1,99 @@
+"""Running git: an absolute program found outside the worktree, never a shell, and our own filter
+switched off inside, so that git never starts our filter from inside our filter.
+
+Output is bytes; paths come with `-z`. What git prints on stderr becomes the error's reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from mlver.errors import RepositoryError
+
+# An empty command is no filter: the blob passes as it is.
+_NO_FILTER = (
+    ("filter.mlver.process", ""),
+    ("filter.mlver.clean", ""),
+    ("filter.mlver.smudge", ""),
+    ("filter.mlver.required", "false"),
+)
+
+
+@cache
+def git_program() -> str:
+    """git's absolute path. Relative PATH entries are skipped: a worktree may hold a `git`."""
+    folders = [
+        folder
+        for folder in os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if os.path.isabs(folder)
+    ]
+    found = shutil.which("git", path=os.pathsep.join(folders))
+    if found is None:
+        raise RepositoryError(
+            "git is not to be found", why="no folder of PATH holds it", fix="install git >= 2.34"
+        )
+    return found
+
+
+def without_filter(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment with our filter switched off for git and everything git starts."""
+    result = dict(os.environ if env is None else env)
+    start = int(result.get("GIT_CONFIG_COUNT") or 0)
+    for number, (key, value) in enumerate(_NO_FILTER, start):
+        result[f"GIT_CONFIG_KEY_{number}"] = key
+        result[f"GIT_CONFIG_VALUE_{number}"] = value
+    result["GIT_CONFIG_COUNT"] = str(start + len(_NO_FILTER))
+    return result
+
+
+def argv(args: Sequence[str | bytes]) -> list[str | bytes]:
+    """git's argument list. Paths and revisions of users come after `--` or --end-of-options."""
+    return [git_program(), *args]
+
+
+def run(
+    args: Sequence[str | bytes],
+    *,
+    cwd: bytes | None = None,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    filters: bool = False,
+) -> bytes:
+    """git's standard output. Raises RepositoryError where git exits other than 0."""
+    done = attempt(args, cwd=cwd, input=input, env=env, filters=filters)
+    if done.returncode != 0:
+        words = " ".join(os.fsdecode(arg) for arg in args[:3])
+        raise RepositoryError(
+            f"git {words} failed (exit {done.returncode})",
+            why=done.stderr.decode("utf-8", "replace").strip(),
+        )
+    return done.stdout
+
+
+def attempt(
+    args: Sequence[str | bytes],
+    *,
+    cwd: bytes | None = None,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    filters: bool = False,
+) -> subprocess.CompletedProcess[bytes]:
+    """As `run`, for a caller that reads the exit code itself."""
+    return subprocess.run(
+        argv(args),
+        cwd=cwd,
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        capture_output=True,
+        env=dict(env) if filters and env is not None else None if filters else without_filter(env),
+        check=False,
+    )
+
+
+def fields(output: bytes) -> list[bytes]:
+    """The NUL-ended fields of a `-z` output."""
+    return output.split(b"\0")[:-1]

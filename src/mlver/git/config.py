@@ -1,0 +1,172 @@
+"""Settings: git's configuration (`mlver.*`) and `.mlver.toml`, read once a process.
+
+`.mlver.toml` comes with a clone, so it is not trusted: it may set tracking rules, policy and
+threshold, and may *name* a remote, which is used only after `git mlver remote trust`. It never
+sets a program, a credential or a proxy. Git's own configuration is written by git only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlver.errors import RepositoryError, UsageError
+from mlver.git import command
+from mlver.git.repo import Repo
+
+FILE = b".mlver.toml"
+DEFAULT_THRESHOLD = 10 * 1024 * 1024
+DEFAULT_SMUDGE_LIMIT = 64 * 1024 * 1024
+POLICIES = ("capture", "reject", "off")
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_SIZE = re.compile(r"\A\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?\s*\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user and the repository have set. Sizes in bytes."""
+
+    git: dict[str, list[str]] = field(default_factory=dict)
+    policy: str = "capture"
+    threshold: int = DEFAULT_THRESHOLD
+    patterns: tuple[str, ...] = ()
+    tree_remotes: dict[str, str] = field(default_factory=dict)
+    tree_default: str | None = None
+
+    def get(self, key: str) -> str | None:
+        """The last value of `mlver.<key>` in git's configuration."""
+        values = self.git.get(key.lower())
+        return values[-1] if values else None
+
+    def remotes(self) -> dict[str, str]:
+        """Name → URL of the remotes in git's configuration, which the user has set."""
+        found = {}
+        for key, values in self.git.items():
+            if key.startswith("remote.") and key.endswith(".url"):
+                found[key[len("remote.") : -len(".url")]] = values[-1]
+        return found
+
+    @property
+    def file_mode(self) -> bool:
+        """core.fileMode: False where the file system keeps no executable bit."""
+        return (self.git.get("core.filemode") or ["true"])[-1].lower() not in ("false", "no", "0")
+
+    @property
+    def smudge_limit(self) -> int:
+        """Larger files are written directly after the checkout: git would hold them in memory."""
+        value = self.get("smudgeLimit")
+        return DEFAULT_SMUDGE_LIMIT if value is None else parse_size(value)
+
+
+def read(repo: Repo) -> Settings:
+    """Settings of this repository. Raises RepositoryError for a file that cannot be understood."""
+    return _with_toml(_git_values(repo), _toml(repo))
+
+
+def _git_values(repo: Repo) -> dict[str, list[str]]:
+    done = command.attempt(
+        ["config", "-z", "--get-regexp", r"^(mlver\.|core\.filemode$)"],
+        cwd=repo.worktree or repo.git_dir,
+    )
+    values: dict[str, list[str]] = {}
+    for item in command.fields(done.stdout):
+        key, _, value = item.decode("utf-8", "surrogateescape").partition("\n")
+        _section, _, rest = key.partition(".")
+        # git lowers the first and last part of a key and keeps the subsection's case.
+        values.setdefault(rest, []).append(value)
+    return values
+
+
+def _toml(repo: Repo) -> dict[str, Any]:
+    if repo.worktree is None:
+        return {}
+    try:
+        with open(os.path.join(repo.worktree, FILE), "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RepositoryError(
+            ".mlver.toml cannot be read", why=str(error), fix="mend the file, then run this again"
+        ) from error
+
+
+def _with_toml(git: dict[str, list[str]], toml: dict[str, Any]) -> Settings:
+    policy = _typed(toml, "policy", str, "capture")
+    if policy not in POLICIES:
+        raise _invalid("policy", f"one of {', '.join(POLICIES)}")
+    remotes = _typed(toml, "remotes", dict, {})
+    urls = {
+        name: table["url"]
+        for name, table in remotes.items()
+        if isinstance(table, dict) and isinstance(table.get("url"), str)
+    }
+    return Settings(
+        git,
+        policy,
+        _size_of(toml.get("threshold", DEFAULT_THRESHOLD)),
+        tuple(_strings(toml, "patterns")),
+        urls,
+        _typed(toml, "remote", str, "") or None,
+    )
+
+
+def _typed(toml: dict[str, Any], key: str, kind: type, default: Any) -> Any:
+    value = toml.get(key, default)
+    if not isinstance(value, kind):
+        raise _invalid(key, f"a {kind.__name__}")
+    return value
+
+
+def _strings(toml: dict[str, Any], key: str) -> list[str]:
+    values = _typed(toml, key, list, [])
+    if not all(isinstance(value, str) and "\n" not in value for value in values):
+        raise _invalid(key, "a list of strings")
+    return list(values)
+
+
+def _size_of(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise _invalid("threshold", 'a size such as "10MiB"')
+    try:
+        return parse_size(str(value))
+    except UsageError as error:
+        raise _invalid("threshold", 'a size such as "10MiB"') from error
+
+
+def _invalid(key: str, wanted: str) -> RepositoryError:
+    return RepositoryError(
+        f".mlver.toml: `{key}` is not valid", why=f"it must be {wanted}", fix="mend the file"
+    )
+
+
+def parse_size(text: str) -> int:
+    """Bytes that `10MiB`, `10m`, `1.5 GB` or `4096` name (powers of 1024). Raises UsageError."""
+    match = _SIZE.match(text)
+    if match is None:
+        raise UsageError(f"{text!r} is not a size", fix="write it as 4096, 10MiB or 1.5G")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def check_value(value: str) -> str:
+    """`value` unchanged; RepositoryError for line ends and NUL, which never enter git's files."""
+    if any(char in value for char in "\r\n\0"):
+        raise UsageError("a setting may not hold line ends or NUL")
+    return value
+
+
+def set_value(repo: Repo, key: str, value: str) -> None:
+    """Write one setting of this repository, by git."""
+    repo.git("config", "--local", "--", check_value(key), check_value(value))
+
+
+def unset_section(repo: Repo, section: str) -> None:
+    """Remove a section of this repository's configuration; no error where there is none."""
+    command.attempt(
+        ["config", "--local", "--remove-section", check_value(section)],
+        cwd=repo.worktree or repo.git_dir,
+    )

@@ -1,0 +1,93 @@
+"""Pointers in history: every blob of a range of commits that may be one, found by git itself.
+
+The range is given as revisions; `--not` what the other side has. git walks; blobs that are too
+long for a pointer are left out before their content is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlver.git import command
+from mlver.git.objects import BlobReader, pointers_of, staged
+from mlver.git.repo import Repo
+from mlver.model.pointer import MAX_SIZE, Pointer, parse
+
+
+def pointers_between(
+    repo: Repo, include: Sequence[str], exclude: Sequence[str] = ()
+) -> dict[Pointer, bytes]:
+    """Pointer → a path at which it stands, in commits of `include` that `exclude` has not."""
+    if not include:
+        return {}
+    revisions = "\n".join([*include, *(f"^{name}" for name in exclude)]) + "\n"
+    output = repo.git(
+        "rev-list",
+        "--objects",
+        f"--filter=blob:limit={MAX_SIZE}",
+        "--ignore-missing",
+        "--stdin",
+        input=revisions.encode(),
+    )
+    paths: dict[str, bytes] = {}
+    for line in output.splitlines():
+        blob, _, path = line.partition(b" ")
+        if path:
+            paths.setdefault(blob.decode("ascii"), path)
+    found = pointers_of(repo, paths)
+    result: dict[Pointer, bytes] = {}
+    for name, pointer in found.items():
+        result.setdefault(pointer, paths[name])
+    return result
+
+
+def all_refs(repo: Repo) -> list[str]:
+    """Object ids of every ref, HEADs of all worktrees included."""
+    output = repo.git("for-each-ref", "--format=%(objectname)").decode("ascii").split()
+    for _, head in worktrees(repo):
+        output.append(head)
+    return list(dict.fromkeys(name for name in output if name.strip("0")))
+
+
+def worktrees(repo: Repo) -> list[tuple[bytes, str]]:
+    """(path, HEAD's commit) of every linked worktree and the main one."""
+    found: list[tuple[bytes, str]] = []
+    path = b""
+    for line in repo.git("worktree", "list", "--porcelain").splitlines():
+        if line.startswith(b"worktree "):
+            path = line[len(b"worktree ") :]
+        elif line.startswith(b"HEAD "):
+            found.append((path, line[len(b"HEAD ") :].decode("ascii")))
+        elif line == b"bare":
+            continue
+    return found
+
+
+def reflog_commits(repo: Repo) -> list[str]:
+    """Every commit that a reflog still names (stashes are a reflog)."""
+    done = command.attempt(
+        ["rev-list", "--walk-reflogs", "--all", "--ignore-missing"],
+        cwd=repo.worktree or repo.git_dir,
+    )
+    walked = done.stdout.decode("ascii", "replace").split()
+    done = command.attempt(
+        ["reflog", "show", "--format=%H", "--all"], cwd=repo.worktree or repo.git_dir
+    )
+    return list(dict.fromkeys([*walked, *done.stdout.decode("ascii", "replace").split()]))
+
+
+def staged_pointers(repo: Repo) -> dict[Pointer, bytes]:
+    """Pointer → path, of this worktree's index, conflict stages included."""
+    entries = staged(repo)
+    found = pointers_of(repo, (entry.blob for entry in entries if entry.is_file))
+    result: dict[Pointer, bytes] = {}
+    for entry in entries:
+        if entry.blob in found:
+            result.setdefault(found[entry.blob], entry.path)
+    return result
+
+
+def pointer_at(reader: BlobReader, path: bytes) -> Pointer | None:
+    """The pointer that the index holds at `path`, or None."""
+    data = reader.read(b":" + path, MAX_SIZE)
+    return None if data is None else parse(data)

@@ -1,0 +1,90 @@
+"""Which repository a command stands in: its worktree, git directory, common directory, index.
+
+git itself is asked, so that GIT_DIR, worktrees, submodules and safe.directory mean to us what
+they mean to git.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from mlver.errors import RepositoryError
+from mlver.git import command
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """Absolute paths as bytes. `worktree` is None in a bare repository."""
+
+    worktree: bytes | None
+    git_dir: bytes
+    common_dir: bytes
+    hash_name: str
+
+    @property
+    def store_dir(self) -> bytes:
+        """Where content of this repository and all its worktrees is kept."""
+        return os.path.join(self.common_dir, b"mlver")
+
+    @property
+    def state_dir(self) -> bytes:
+        """Where this worktree keeps notes to itself (deferred files, entries to mend)."""
+        return os.path.join(self.git_dir, b"mlver")
+
+    @property
+    def index_path(self) -> bytes:
+        """The index that git uses now: a commit hook is given a temporary one."""
+        given = os.environb.get(b"GIT_INDEX_FILE") if os.supports_bytes_environ else None
+        if given is None and os.environ.get("GIT_INDEX_FILE"):
+            given = os.fsencode(os.environ["GIT_INDEX_FILE"])
+        if given:
+            return given if os.path.isabs(given) else os.path.join(self.top, given)
+        return os.path.join(self.git_dir, b"index")
+
+    @property
+    def top(self) -> bytes:
+        """The worktree's top folder. Raises RepositoryError in a bare repository."""
+        if self.worktree is None:
+            raise RepositoryError(
+                "this repository has no worktree", fix="run the command in a clone"
+            )
+        return self.worktree
+
+    def git(self, *args: str | bytes, input: bytes | None = None) -> bytes:
+        """Run git in the worktree (or the bare repository). Raises RepositoryError."""
+        return command.run(args, cwd=self.worktree or self.git_dir, input=input)
+
+
+def discover(cwd: bytes | None = None) -> Repo:
+    """The repository around `cwd`. Raises RepositoryError where there is none, or git refuses."""
+    args = ["rev-parse", "--is-bare-repository", "--show-object-format"]
+    args += ["--absolute-git-dir", "--git-common-dir"]
+    done = command.attempt(args, cwd=cwd)
+    lines = done.stdout.split(b"\n")
+    if done.returncode != 0 or len(lines) < 5:
+        why = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+        raise RepositoryError(
+            "this is no git repository that can be used",
+            why=why,
+            fix="cd into a repository, or make one: git init",
+        )
+    bare, hash_name, git_dir, common = lines[0], lines[1].decode(), lines[2], lines[3]
+    here = cwd or os.getcwdb()
+    common = os.path.normpath(os.path.join(here, common))
+    worktree = None if bare == b"true" else _worktree(here, git_dir)
+    return Repo(worktree, git_dir, common, hash_name)
+
+
+def _worktree(here: bytes, git_dir: bytes) -> bytes | None:
+    done = command.attempt(["rev-parse", "--show-toplevel"], cwd=here)
+    top = done.stdout.removesuffix(b"\n")
+    return top if done.returncode == 0 and top else None
+
+
+def relative(repo: Repo, path: bytes, cwd: bytes | None = None) -> bytes:
+    """`path` as git names it: relative to the worktree's top, '/'-separated."""
+    full = os.path.normpath(os.path.join(cwd or os.getcwdb(), path))
+    real = os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))
+    inside = os.path.relpath(real, os.path.realpath(repo.top))
+    return inside.replace(os.sep.encode(), b"/")

@@ -1,0 +1,170 @@
+"""Files below the worktree's top, written so that nothing outside can be touched.
+
+Every folder on the way is opened without following links, and a file gets its name by a rename
+of a finished temporary: a reader sees the old bytes or the new, whenever the writer dies. Hard
+links are broken, not written through. Paths that git itself would refuse (`.git` in any
+spelling) are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable
+from typing import TypeVar
+
+from mlver.errors import RefusedError
+
+T = TypeVar("T")
+
+_O_DIR = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+_HAS_DIR_FD = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
+
+
+def check_path(path: bytes) -> bytes:
+    """`path` unchanged; RefusedError where it leaves the worktree or enters a .git folder."""
+    parts = path.split(b"/")
+    for part in parts:
+        if part in (b"", b".", b"..") or _is_git(part) or (os.name == "nt" and b"\\" in part):
+            raise RefusedError(
+                f"the path {os.fsdecode(path)!r} is not written to",
+                why="it leaves the worktree or names git's own folder",
+            )
+    return path
+
+
+def _is_git(part: bytes) -> bool:
+    """True for every name that some file system takes for `.git` (HFS+, NTFS)."""
+    name = _IGNORABLE.sub("", part.decode("utf-8", "surrogateescape")).lower()
+    name = name.split(":")[0].rstrip(". ")
+    return name in (".git", "git~1")
+
+
+class Worktree:
+    """The files below `top`. Keeps the last folder open; not for several threads."""
+
+    def __init__(self, top: bytes) -> None:
+        self.top = top
+        self._folder = b"\0"
+        self._fd = -1
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd, self._folder = -1, b"\0"
+
+    def __enter__(self) -> Worktree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open_folder(self, folder: bytes) -> int:
+        """A descriptor of the folder; OSError (ELOOP, ENOTDIR) where a link is on the way."""
+        if folder == self._folder:
+            return self._fd
+        self.close()
+        fd = os.open(self.top, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        for part in folder.split(b"/") if folder else ():
+            try:
+                inner = os.open(part, _O_DIR, dir_fd=fd)
+            finally:
+                os.close(fd)
+            fd = inner
+        self._fd, self._folder = fd, folder
+        return fd
+
+    def at(self, path: bytes, use: Callable[[bytes, int | None], T]) -> T:
+        """`use(name, dir_fd)` for the file at `path`; where the system has no dir_fd, a path."""
+        check_path(path)
+        folder, _, name = path.rpartition(b"/")
+        if _HAS_DIR_FD:
+            return use(name, self._open_folder(folder))
+        self._refuse_links(folder)
+        return use(os.path.join(self.top, *path.split(b"/")), None)
+
+    def _refuse_links(self, folder: bytes) -> None:
+        full = self.top
+        for part in folder.split(b"/") if folder else ():
+            full = os.path.join(full, part)
+            if os.path.islink(full):
+                raise RefusedError(f"{os.fsdecode(full)!r} is a link, and is not followed")
+
+    def stat(self, path: bytes) -> os.stat_result | None:
+        """lstat of the file; None where there is none (or a link stands on the way)."""
+        try:
+            return self.at(path, lambda name, fd: os.stat(name, dir_fd=fd, follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno == 40:  # ELOOP
+                return None
+            raise
+
+    def read_small(self, path: bytes, limit: int) -> bytes | None:
+        """The content of an ordinary file shorter than `limit`; None for anything else."""
+        info = self.stat(path)
+        if info is None or not stat.S_ISREG(info.st_mode) or info.st_size >= limit:
+            return None
+        fd = self.open(path)
+        try:
+            return os.read(fd, limit)
+        finally:
+            os.close(fd)
+
+    def open(self, path: bytes) -> int:
+        """A descriptor to read the file from."""
+        return self.at(path, lambda name, fd: os.open(name, _READ, dir_fd=fd))
+
+    def replace(
+        self, path: bytes, write: Callable[[int], None], *, mode: int, still: Callable[[], bool]
+    ) -> os.stat_result | None:
+        """Give `path` the content that `write` writes to a descriptor.
+
+        `still` is asked just before the rename: False leaves the file as it is and returns None.
+        On any error the temporary is removed and the file is as before. Returns the new stat.
+        """
+
+        def act(name: bytes, folder: int | None) -> os.stat_result | None:
+            temporary = os.path.join(
+                os.path.dirname(name), b".mlver-" + secrets.token_hex(6).encode()
+            )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            out = os.open(temporary, flags | getattr(os, "O_NOFOLLOW", 0), 0o600, dir_fd=folder)
+            try:
+                try:
+                    write(out)
+                    if hasattr(os, "fchmod"):
+                        os.fchmod(out, mode)
+                finally:
+                    os.close(out)
+                _backdate(temporary, folder)
+                if not still():
+                    os.unlink(temporary, dir_fd=folder)
+                    return None
+                os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                _unlink_if_there(temporary, folder)
+                raise
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+        return self.at(path, act)
+
+
+def _backdate(name: bytes, folder: int | None) -> None:
+    """Put the file's time into the second before: git takes an entry as young as the index for
+    doubtful, and would read the whole file again. A later change still shows: it sets a new time.
+    """
+    info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    before = info.st_mtime_ns // 1_000_000_000 * 1_000_000_000 - 1
+    os.utime(name, ns=(info.st_atime_ns, before), dir_fd=folder, follow_symlinks=False)
+
+
+def _unlink_if_there(name: bytes, folder: int | None) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
