@@ -1,0 +1,78 @@
+"""Names of a remote's objects (docs/format/remote.md). Every object but mlver.json is immutable
+and named by its content.
+
+    mlver.json               version and chunker parameters
+    packs/<aa>/<id>          at most about 32 MiB of records, footer at the end; id: BLAKE3 of it
+    index/<epoch>/<id>       one a push (exchange/index_object.py); id: BLAKE3 of it
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from mlver.errors import RemoteError
+from mlver.model.digest import Digest, from_hex
+from mlver.remotes.base import NotFound, Remote
+from mlver.store.chunker import PARAMETERS
+
+META = "mlver.json"
+PACKS, INDEX = "packs/", "index/"
+VERSION = 1
+_EPOCH = "0"
+
+
+def pack_object(pack: Digest) -> str:
+    """Name of a pack's object."""
+    name = pack.hex()
+    return f"{PACKS}{name[:2]}/{name}"
+
+
+def index_object(digest: Digest) -> str:
+    """Name of an index object."""
+    return f"{INDEX}{_EPOCH}/{digest.hex()}"
+
+
+def digest_in_name(name: str) -> Digest | None:
+    """The digest that ends an object's name; None for a name of another kind."""
+    try:
+        return from_hex(name.rpartition("/")[2])
+    except ValueError:
+        return None
+
+
+def read_meta(remote: Remote) -> dict[str, object] | None:
+    """mlver.json; None where the remote has none (nothing was ever pushed there).
+
+    Raises RemoteError for one that this version cannot use.
+    """
+    try:
+        meta = json.loads(remote.read(META))
+        version = meta["version"]
+    except NotFound:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RemoteError(
+            f"{remote.url}: mlver.json cannot be read", why=str(error), fix="git mlver doctor"
+        ) from error
+    if version != VERSION:
+        raise RemoteError(
+            f"{remote.url} is of format {version}",
+            why=f"this version knows format {VERSION}",
+            fix="upgrade git-mlver",
+        )
+    return dict(meta)
+
+
+def ensure_meta(remote: Remote) -> dict[str, object]:
+    """mlver.json, created if absent: before anything else is written there."""
+    meta = read_meta(remote)
+    if meta is None:
+        text = json.dumps(
+            {"version": VERSION, "id": secrets.token_hex(16), "chunker": PARAMETERS}, sort_keys=True
+        )
+        remote.create(META, [text.encode() + b"\n"])
+        meta = read_meta(remote)
+        if meta is None:
+            raise RemoteError(f"{remote.url} did not keep mlver.json", fix="git mlver doctor")
+    return meta

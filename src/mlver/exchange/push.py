@@ -1,0 +1,205 @@
+"""Records of the store onto a remote: only what it lacks, packs first, then one index object.
+
+Write order, MUST: mlver.json, packs, index object; the caller lets git write its refs only when
+this has returned. What the remote has is asked of the remote each time. Packs that a killed push
+has left without an index are found by listing, and their records are used, not sent again. Every
+record is decoded and verified before it leaves: a damaged store is never spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
+from mlver.exchange import layout
+from mlver.exchange.index_object import Found, encode
+from mlver.exchange.source import Catalog, has_blob
+from mlver.model.digest import SIZE, Digest, Hasher, digest_of, short
+from mlver.model.pointer import Pointer
+from mlver.store import pack
+from mlver.store.index import Location
+from mlver.store.local import LocalStore
+from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, base_of
+
+PACK_LIMIT = 32 * 1024 * 1024
+_IN_FLIGHT = 2
+
+Key = tuple[Digest, int]
+
+
+@dataclass(slots=True)
+class PushResult:
+    """What a push did. `absent`: blobs that neither side has."""
+
+    sent: set[Pointer] = field(default_factory=set)
+    present: set[Pointer] = field(default_factory=set)
+    absent: dict[Pointer, MlverError] = field(default_factory=dict)
+    bytes: int = 0
+    packs: int = 0
+
+
+class Pusher:
+    """Pushes blobs of one store to one remote."""
+
+    def __init__(self, store: LocalStore, catalog: Catalog, tell: Callable[[int], None]) -> None:
+        self._store, self._catalog = store, catalog
+        self._remote = catalog.remote
+        self._tell = tell
+        self._entered: list[Found] = []
+
+    def push(self, pointers: Iterable[Pointer]) -> PushResult:
+        """Make the remote hold these blobs. Raises RemoteError, CorruptContent.
+
+        Returns only when everything that is in `sent` is on the remote and indexed.
+        """
+        result = PushResult()
+        layout.ensure_meta(self._remote)
+        needed: dict[Key, Location] = {}
+        for pointer in dict.fromkeys(pointers):
+            if has_blob(self._catalog, pointer.oid, pointer.size):
+                result.present.add(pointer)
+                continue
+            try:
+                wanted = self._needs(pointer, needed)
+            except MissingContent as error:
+                result.absent[pointer] = error
+                continue
+            needed.update(wanted)
+            result.sent.add(pointer)
+        if needed:
+            self._adopt_orphans(needed)
+            self._send(needed, result)
+            self._write_index()
+        return result
+
+    def _needs(self, pointer: Pointer, known: dict[Key, Location]) -> dict[Key, Location]:
+        """Every record of the blob that the remote lacks."""
+        wanted: dict[Key, Location] = {}
+        for digest, _ in self._store.list_rows(pointer):
+            self._need((digest, CHUNK), known, wanted)
+        if self._store.locate(pointer.oid) is None:
+            for digest, _ in self._store.rows(pointer):
+                self._need((digest, CHUNK), known, wanted)
+            self._need((pointer.oid, RECIPE), known, wanted)
+        else:
+            self._need((pointer.oid, CHUNK), known, wanted)
+        return wanted
+
+    def _need(self, key: Key, known: dict[Key, Location], wanted: dict[Key, Location]) -> None:
+        if key in known or key in wanted or self._catalog.find(*key) is not None:
+            return
+        place = self._store.locate(*key)
+        if place is None:
+            raise MissingContent(
+                f"content {short(key[0])} is neither here nor on {self._catalog.name}",
+                fix="git mlver fetch, from a remote that has it",
+            )
+        wanted[key] = place
+        if place.codec == DELTA:
+            base = self._store.base_of_chunk(key[0])
+            if base is None:
+                raise CorruptContent(f"the base of {short(key[0])} cannot be read")
+            self._need((base, CHUNK), known, wanted)
+
+    def _adopt_orphans(self, needed: dict[Key, Location]) -> None:
+        """Use what packs without an index hold: an earlier push was killed after them."""
+        indexed = {pack_id for item in self._catalog.objects() for pack_id in item.packs()}
+        for row in self._remote.list(layout.PACKS):
+            pack_id = layout.digest_in_name(row.name)
+            if pack_id is None or pack_id in indexed or not needed:
+                continue
+            for entry in self._footer(row.name, row.size):
+                key = (entry.header.id, entry.header.kind)
+                if key in needed:
+                    del needed[key]
+                    self._entered.append(self._adopted(row.name, pack_id, entry))
+
+    def _footer(self, name: str, size: int) -> list[pack.Entry]:
+        wanted = min(size, 64 * 1024)
+        try:
+            found = pack.decode_footer(self._remote.read(name, size - wanted, wanted), size)
+            if isinstance(found, int):
+                found = pack.decode_footer(self._remote.read(name, size - found, found), size)
+        except CorruptContent:
+            return []
+        return [] if isinstance(found, int) else found
+
+    def _adopted(self, name: str, pack_id: Digest, entry: pack.Entry) -> Found:
+        header, base = entry.header, None
+        if header.codec == DELTA:
+            base = Digest(self._remote.read(name, entry.offset + HEADER, SIZE))
+        return _found(pack_id, entry, base)
+
+    def _send(self, needed: dict[Key, Location], result: PushResult) -> None:
+        groups = list(_groups(needed))
+        with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mlver-push") as pool:
+            for entered, size in pool.map(self._send_pack, groups):
+                self._entered += entered
+                result.bytes += size
+                result.packs += 1
+
+    def _send_pack(self, keys: list[Key]) -> tuple[list[Found], int]:
+        """Build one pack, write it, and see that it is there (on a pool thread)."""
+        parts: list[Buffer] = [pack.PACK_HEADER]
+        entries: list[pack.Entry] = []
+        bases: list[Digest | None] = []
+        end = len(pack.PACK_HEADER)
+        for digest, kind in keys:
+            header, payload = self._store.record(digest, kind)
+            self._store.codec().decode(header, payload, self._store.full_chunk)
+            record = pack.NewRecord(kind, header.codec, header.raw, digest, (payload,))
+            new_header, record_parts = record.parts()
+            entries.append(pack.Entry(new_header, end))
+            bases.append(base_of(header, payload) if header.codec == DELTA else None)
+            end += entries[-1].length
+            parts += record_parts
+            self._tell(header.raw)
+        parts.append(pack.encode_footer(entries, end))
+        hasher = Hasher()
+        for part in parts:
+            hasher.update(part)
+        pack_id = Digest(hasher.digest())
+        size = sum(map(len, parts))
+        self._create(layout.pack_object(pack_id), parts, size)
+        return [_found(pack_id, e, base) for e, base in zip(entries, bases, strict=True)], size
+
+    def _write_index(self) -> None:
+        if self._entered:
+            data = encode(self._entered)
+            self._create(layout.index_object(digest_of(data)), [data], len(data))
+            self._catalog.forget()
+
+    def _create(self, name: str, parts: list[Buffer], size: int) -> None:
+        self._remote.create(name, parts)
+        kept = self._remote.size(name)
+        if kept != size:
+            raise RemoteError(
+                f"{self._catalog.name} did not keep what was sent",
+                why=f"{name} has {kept} bytes there, {size} were sent",
+                fix="git mlver push, again; then git mlver fsck --remote",
+            )
+
+
+def _found(pack_id: Digest, entry: pack.Entry, base: Digest | None) -> Found:
+    head = entry.header
+    return Found(head.id, head.kind, head.codec, pack_id, entry.offset, head.stored, head.raw, base)
+
+
+def _groups(needed: dict[Key, Location]) -> Iterator[list[Key]]:
+    """Records in the order in which they lie here, in groups of a pack's size.
+
+    The order depends on nothing but the store, so a push that is run again builds the same packs.
+    """
+    ordered = sorted(needed.items(), key=lambda item: (item[1].pack, item[1].offset))
+    group: list[Key] = []
+    size = 0
+    for key, place in ordered:
+        if group and size + place.stored > PACK_LIMIT:
+            yield group
+            group, size = [], 0
+        group.append(key)
+        size += place.stored
+    if group:
+        yield group

@@ -1,0 +1,133 @@
+"""Where content can be had from: one small contract over remotes and other stores here.
+
+A source finds records and gives their raw bytes; whoever reads verifies. `Catalog` is a remote
+seen through its index objects; `Sibling` is the store of another repository on this machine (the
+clone of a plain path just works, also of what was never pushed).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from mlver.errors import CorruptContent, MlverError
+from mlver.exchange import layout
+from mlver.exchange.index_object import Found, IndexObject
+from mlver.model.digest import Digest, digest_of
+from mlver.remotes.base import NotFound, Remote
+from mlver.store.local import LocalStore
+from mlver.store.record import CHUNK, DELTA, RECIPE
+
+
+class Source(Protocol):
+    """A place to fetch records from."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    def find(self, digest: Digest, kind: int) -> Found | None:
+        """Where the record lies, or None. Raises RemoteError, CorruptContent."""
+
+    def read(self, pack: Digest, offset: int, length: int) -> bytes:
+        """Raw bytes of a pack, exactly `length`. Raises RemoteError, CorruptContent."""
+
+    def close(self) -> None:
+        """Release what is open."""
+
+
+class Catalog:
+    """A remote and all of its index objects, read once, when first asked."""
+
+    def __init__(self, remote: Remote, name: str) -> None:
+        self.remote = remote
+        self.name = name
+        self._objects: list[IndexObject] | None = None
+        self._damaged: list[str] = []
+
+    def objects(self) -> list[IndexObject]:
+        """The index objects, newest last. A damaged one is left out, and named in `damaged`."""
+        if self._objects is None:
+            self._objects = []
+            if layout.read_meta(self.remote) is not None:
+                rows = sorted(
+                    self.remote.list(layout.INDEX), key=lambda row: (row.modified, row.name)
+                )
+                for row in rows:
+                    self._load(row.name)
+        return self._objects
+
+    def _load(self, name: str) -> None:
+        assert self._objects is not None
+        try:
+            data = self.remote.read(name)
+            if digest_of(data) != layout.digest_in_name(name):
+                raise CorruptContent("its bytes do not match its name")
+            self._objects.append(IndexObject(data))
+        except (CorruptContent, NotFound):
+            self._damaged.append(name)
+
+    @property
+    def damaged(self) -> list[str]:
+        """Names of index objects that could not be used."""
+        self.objects()
+        return self._damaged
+
+    def find(self, digest: Digest, kind: int) -> Found | None:
+        for candidate in reversed(self.objects()):
+            found = candidate.find(digest, kind)
+            if found is not None:
+                return found
+        return None
+
+    def find_all(self, digest: Digest, kind: int) -> list[Found]:
+        """Every copy that the remote holds of a record."""
+        hits = (candidate.find(digest, kind) for candidate in self.objects())
+        return [found for found in hits if found is not None]
+
+    def read(self, pack: Digest, offset: int, length: int) -> bytes:
+        return self.remote.read(layout.pack_object(pack), offset, length)
+
+    def forget(self) -> None:
+        """Read the index objects again when next asked."""
+        self._objects, self._damaged = None, []
+
+    def close(self) -> None:
+        self.remote.close()
+
+
+class Sibling:
+    """The store of another repository on this machine, read only."""
+
+    def __init__(self, root: bytes) -> None:
+        self.name = os.fsdecode(root)
+        self._store = LocalStore(root)
+        self._names: dict[Digest, str] = {}
+
+    def find(self, digest: Digest, kind: int) -> Found | None:
+        place = self._store.locate(digest, kind)
+        if place is None:
+            return None
+        base = self._store.base_of_chunk(digest) if place.codec == DELTA else None
+        pack = digest_of(place.pack.encode())
+        self._names[pack] = place.pack
+        return Found(digest, kind, place.codec, pack, place.offset, place.stored, place.raw, base)
+
+    def read(self, pack: Digest, offset: int, length: int) -> bytes:
+        data = self._store.read_span(self._names[pack], offset, length)
+        if len(data) != length:
+            raise CorruptContent(f"a pack in {self.name} is shorter than its index says")
+        return data
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def has_blob(source: Source, oid: Digest, size: int) -> bool:
+    """True if the source knows the blob: its recipe, or the one chunk that it is."""
+
+    try:
+        found = source.find(oid, CHUNK)
+        return (found is not None and found.raw == size) or source.find(oid, RECIPE) is not None
+    except MlverError:
+        return False
