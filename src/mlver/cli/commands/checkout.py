@@ -1,0 +1,39 @@
+"""`git mlver checkout`."""
+
+from __future__ import annotations
+
+import click
+
+from mlver.cli.options import PATHS, opened, pathspecs
+from mlver.cli.output import human_size
+
+
+@click.command()
+@PATHS
+@click.option("--no-fetch", is_flag=True, help="Use only what the store on this machine holds.")
+def command(paths: tuple[bytes, ...], no_fetch: bool) -> int:
+    """Turn pointers in the worktree into content.
+
+    Without PATH every tracked file is taken. Files with changes are never overwritten.
+    """
+    from mlver.workflows.hydrate import hydrate, pending
+
+    with opened() as ctx:
+        wanted = pending(ctx, pathspecs(ctx.repo, paths))
+        result = hydrate(ctx, wanted, fetch=not no_fetch)
+    return report(result)
+
+
+def report(result: object) -> int:
+    """Say what was written; the first failure's exit code."""
+    from mlver.cli.output import warn
+    from mlver.workflows.hydrate import Hydrated, explain
+
+    assert isinstance(result, Hydrated)
+    if result.written:
+        size = human_size(sum(pointer.size for pointer in result.written.values()))
+        click.echo(f"{len(result.written)} file(s) checked out, {size}", err=True)
+    if result.failed:
+        warn(explain(result.failed))
+        return next(iter(result.failed.values())).exit_code
+    return 0

@@ -1,0 +1,50 @@
+"""`git mlver env`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+import click
+
+from mlver import __version__
+from mlver.cli.options import JSON, opened, print_json
+from mlver.cli.output import escape
+
+
+@click.command()
+@JSON
+def command(as_json: bool) -> None:
+    """Print versions, paths and settings: what a bug report needs."""
+    from mlver.git import command as git
+    from mlver.store import chunker
+    from mlver.workflows import places
+
+    with opened() as ctx:
+        repo, settings = ctx.repo, ctx.settings
+        values: dict[str, object] = {
+            "git-mlver": __version__,
+            "git": git.run(["version"]).decode("utf-8", "replace").split()[2],
+            "git program": git.git_program(),
+            "python": f"{sys.version.split()[0]} ({sys.executable})",
+            "platform": platform.platform(),
+            "fastcdc": "compiled" if chunker.is_compiled() else "pure Python (slow)",
+            "worktree": None if repo.worktree is None else os.fsdecode(repo.worktree),
+            "git directory": os.fsdecode(repo.git_dir),
+            "store": os.fsdecode(repo.store_dir),
+            "object format": repo.hash_name,
+            "policy": settings.policy,
+            "threshold": settings.threshold,
+            "patterns": list(settings.patterns),
+            "smudgeLimit": settings.smudge_limit,
+            "remotes": {
+                place.name: {"url": place.url, "origin": place.origin, "trusted": place.trusted}
+                for place in [*places.configured(ctx), *places.beside(ctx)]
+            },
+        }
+    if as_json:
+        print_json({"version": 1, "env": values})
+        return
+    for key, value in values.items():
+        click.echo(f"{key}: {escape(str(value))}")

@@ -1,0 +1,41 @@
+"""`git mlver fetch`."""
+
+from __future__ import annotations
+
+import click
+
+from mlver.cli.options import filters, opened
+from mlver.cli.output import human_size, show_path, warn
+
+
+@click.command()
+@click.argument("remote", required=False)
+@click.argument("revisions", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Content of every ref, not only HEAD's.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only these paths.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Not these paths.")
+def command(
+    remote: str | None,
+    revisions: tuple[str, ...],
+    everything: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+) -> int:
+    """Bring content into this machine's store; the worktree is not touched.
+
+    Without REVISIONS: what the index names, that is what is checked out. One file's failure stops
+    no other; what came is kept, and running it again fetches the rest.
+    """
+    from mlver.workflows.fetch import fetch_pointers, wanted_pointers
+
+    with opened() as ctx:
+        specs = filters(include, exclude)
+        wanted = wanted_pointers(ctx, revisions, specs, everything=everything)
+        outcome = fetch_pointers(ctx, wanted, remote)
+    for pointer, error in list(outcome.failed.items())[:5]:
+        warn(f"{show_path(wanted[pointer])}: {error}")
+    if len(outcome.failed) > 5:
+        warn(f"and {len(outcome.failed) - 5} more")
+    if outcome.bytes:
+        click.echo(f"{human_size(outcome.bytes)} fetched", err=True)
+    return next(iter(outcome.failed.values())).exit_code if outcome.failed else 0

@@ -1,0 +1,25 @@
+"""`git mlver pull`."""
+
+from __future__ import annotations
+
+import click
+
+from mlver.cli.commands.checkout import report
+from mlver.cli.options import filters, opened
+
+
+@click.command()
+@click.argument("remote", required=False)
+@click.option("--include", multiple=True, metavar="GLOB", help="Only these paths.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Not these paths.")
+def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ...]) -> int:
+    """Fetch what the worktree needs and check it out: no pointer is left.
+
+    The same as git mlver fetch and git mlver checkout. Files with changes are not touched.
+    """
+    from mlver.workflows.hydrate import hydrate, pending
+
+    with opened() as ctx:
+        wanted = pending(ctx, filters(include, exclude))
+        result = hydrate(ctx, wanted, remote=remote)
+    return report(result)

@@ -1,0 +1,80 @@
+"""The commands for people. Each is one module of `commands`, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from mlver import __version__
+from mlver.errors import EXIT_CODES
+
+COMMANDS: dict[str, str] = {
+    "add": "add",
+    "checkout": "checkout",
+    "clone": "clone",
+    "completion": "completion",
+    "diff": "diff",
+    "doctor": "doctor",
+    "drop": "drop",
+    "env": "env",
+    "fetch": "fetch",
+    "fsck": "fsck",
+    "init": "init",
+    "install": "install",
+    "ls": "ls",
+    "prune": "prune",
+    "pull": "pull",
+    "push": "push",
+    "remote": "remote",
+    "status": "status",
+    "track": "track",
+    "uninstall": "uninstall",
+    "untrack": "untrack",
+}
+"""Subcommand → module of mlver.cli.commands; the click command there is called `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"mlver.cli.commands.{COMMANDS[name]}")
+        command: click.Command = module.command
+        return command
+
+
+def _exit_codes() -> str:
+    rows = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"\b\nExit codes:\n{rows}"
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_exit_codes(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="git-mlver")
+def group() -> None:
+    """Version large data and models with plain git.
+
+    Files that match a tracked pattern are replaced by small pointers in git; their content goes
+    in deduplicated chunks to a directory or a bucket. Ordinary git commands keep working.
+    """
+
+
+def run_command(args: list[str]) -> int:
+    """Run a command for people; its exit code. Raises MlverError."""
+    try:
+        result = group.main(args, prog_name="git mlver", standalone_mode=False)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,55 @@
+"""What the terminal is given: text in which nothing of a file, a path or a server can act.
+
+Control characters, escape sequences and bidirectional overrides are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+
+
+def escape(text: str, *, keep_newlines: bool = False) -> str:
+    """`text` with every character that a terminal would act on written out as an escape."""
+    return "".join(_shown(char, keep_newlines) for char in text)
+
+
+def _shown(char: str, keep_newlines: bool) -> str:
+    code = ord(char)
+    if char == "\n" and keep_newlines:
+        return char
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x20 or 0x7F <= code < 0xA0 or code in _BIDI:
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return char
+
+
+def show_path(path: bytes) -> str:
+    """A path for people."""
+    return escape(os.fsdecode(path))
+
+
+def json_path(path: bytes) -> str:
+    """A path for JSON: bytes that are no UTF-8 become surrogates (PEP 383), as os.fsdecode does."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+def human_size(size: int) -> str:
+    """A size for people: 1.2 GB, powers of 1000."""
+    value = float(size)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def warn(message: str) -> None:
+    """One warning on standard error."""
+    with contextlib.suppress(OSError, ValueError):  # where nobody listens, the work goes on
+        print(f"git-mlver: {escape(message, keep_newlines=True)}", file=sys.stderr, flush=True)

@@ -1,0 +1,98 @@
+"""`git mlver merge-driver`, `diff-driver`, `textconv`: what git's drivers call.
+
+None of them prompts; a failure leaves the files as they were and exits other than 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mlver.cli.output import human_size, show_path, warn
+from mlver.errors import MlverError
+from mlver.model import pointer as pointers
+from mlver.model.digest import Digest, Hasher
+from mlver.model.pointer import MAX_SIZE, Pointer
+
+
+def merge(args: list[str]) -> int:
+    """`merge-driver BASE OURS THEIRS MARKER-SIZE PATH`: 0 clean, 1 conflict."""
+    from mlver.workflows.context import open_context
+    from mlver.workflows.merge import merge_pointers
+
+    if len(args) < 3:
+        print("usage: git mlver merge-driver %O %A %B %L %P", file=sys.stderr)
+        return 2
+    base, ours, theirs = (os.fsencode(arg) for arg in args[:3])
+    path = os.fsencode(args[4]) if len(args) > 4 else ours
+    try:
+        with open_context(warn=warn) as ctx:
+            result = merge_pointers(ctx, base, ours, theirs)
+    except (MlverError, OSError) as error:
+        warn(f"{os.fsdecode(path)} was not merged, ours is kept: {error}")
+        return 1
+    if result.clean:
+        return 0
+    name = show_path(path)
+    warn(
+        f"{name}: both sides changed it; ours is kept ({_size(result.ours)};"
+        f" theirs: {_size(result.theirs)})\n"
+        f"  next: git add {name}, to keep ours;"
+        f" or: git checkout --theirs -- {name} && git add {name}"
+    )
+    return 1
+
+
+def _size(pointer: Pointer | None) -> str:
+    return "empty" if pointer is None else human_size(pointer.size)
+
+
+def textconv(args: list[str]) -> int:
+    """`textconv FILE`: what `git log -p` and `git show` compare."""
+    pointer = _pointer_of(os.fsencode(args[0])) if args else None
+    if pointer is not None:
+        print(f"oid blake3:{pointer.oid.hex()}\nsize {pointer.size}")
+    return 0
+
+
+def diff(args: list[str]) -> int:
+    """`diff-driver PATH OLD-FILE OLD-HEX OLD-MODE NEW-FILE NEW-HEX NEW-MODE [NEW-PATH …]`."""
+    if len(args) < 7:
+        print(f"* Unmerged path {args[0] if args else ''}")
+        return 0
+    old, new = _pointer_of(os.fsencode(args[1])), _pointer_of(os.fsencode(args[4]))
+    path = show_path(os.fsencode(args[0]))
+    print(f"diff --mlver a/{path} b/{path}")
+    if args[1] == os.devnull:
+        print(f"new file: {_describe(new)}")
+    elif args[4] == os.devnull:
+        print(f"deleted file: {_describe(old)}")
+    elif old == new:
+        print(f"same content: {_describe(new)}")
+    else:
+        print(f"-{_describe(old)}\n+{_describe(new)}")
+    if args[3] != args[6] and os.devnull not in (args[1], args[4]):
+        print(f"mode {args[3]} -> {args[6]}")
+    return 0
+
+
+def _describe(pointer: Pointer | None) -> str:
+    if pointer is None:
+        return "empty"
+    return f"{human_size(pointer.size)} ({pointer.size:,} bytes) blake3:{pointer.oid.hex()[:16]}"
+
+
+def _pointer_of(path: bytes) -> Pointer | None:
+    """The pointer that a file is, or that its content would have."""
+    hasher, size = Hasher(), 0
+    with open(path, "rb") as file:
+        head = file.read(MAX_SIZE)
+        found = pointers.parse(head)
+        if found is not None:
+            return found
+        data = head
+        while data:
+            hasher.update(data)
+            size += len(data)
+            data = file.read(1 << 20)
+    return Pointer(Digest(hasher.digest()), size) if size else None

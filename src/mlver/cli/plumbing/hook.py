@@ -1,0 +1,85 @@
+"""`git mlver hook NAME [ARGS]`: the logic behind the shims of hooks/."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from mlver.cli.output import human_size, show_path, warn
+from mlver.errors import MlverError
+from mlver.workflows.context import Context, open_context
+
+
+def run(args: list[str]) -> int:
+    """Run one hook. Only pre-commit and pre-push can stop git."""
+    name = args[0] if args else ""
+    if name not in _HOOKS:
+        print(f"usage: git mlver hook {{{','.join(sorted(_HOOKS))}}}", file=sys.stderr)
+        return 2
+    from mlver.cli.progress import for_terminal
+
+    with open_context(warn=warn, progress=for_terminal()) as ctx:
+        return _HOOKS[name](ctx, args[1:])
+
+
+def _pre_commit(ctx: Context, _args: list[str]) -> int:
+    from mlver.workflows.capture import before_commit
+
+    for item in before_commit(ctx):
+        added = "" if item.tracked else ", added to .gitattributes"
+        print(
+            f"git-mlver: captured {show_path(item.path)} ({human_size(item.size)}){added}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _post_commit(ctx: Context, _args: list[str]) -> int:
+    from mlver.workflows.capture import mend
+
+    mend(ctx)
+    return 0
+
+
+def _after_checkout(ctx: Context, _args: list[str]) -> int:
+    from mlver.workflows.deferred import serve
+    from mlver.workflows.hydrate import explain
+
+    try:
+        failed = serve(ctx).failed
+    except MlverError as error:  # the checkout is done; it must not look as if it had failed
+        warn(str(error))
+        return 0
+    if failed:
+        warn(explain(failed))
+    return 0
+
+
+def _pre_push(ctx: Context, args: list[str]) -> int:
+    from mlver.workflows.push import before_push
+
+    remote = args[0] if args else ""
+    url = args[1] if len(args) > 1 else remote
+    updates = []
+    for line in sys.stdin.buffer.read().split(b"\n"):
+        words = os.fsdecode(line).split(" ")
+        if len(words) == 4:
+            updates.append((words[1], words[3]))
+    result = before_push(ctx, remote, url, updates)
+    if result is not None and result.sent:
+        print(
+            f"git-mlver: pushed {len(result.sent)} file(s), {human_size(result.bytes)} sent",
+            file=sys.stderr,
+        )
+    return 0
+
+
+_HOOKS: dict[str, Callable[[Context, list[str]], int]] = {
+    "post-checkout": _after_checkout,
+    "post-commit": _post_commit,
+    "post-merge": _after_checkout,
+    "post-rewrite": _after_checkout,
+    "pre-commit": _pre_commit,
+    "pre-push": _pre_push,
+}

@@ -1,0 +1,202 @@
+"""`git mlver add`: the same result as `git add`, without the pipe.
+
+Tracked files that are new or changed are read directly, on all cores; their pointers become git
+blobs in one go, then index entries, then those entries get the files' stat data: `git status` is
+clean with no filter started. Everything that our filter is not attributed to is left to git add.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mlver.errors import BusyError, MlverError, UsageError
+from mlver.git import command, index_file
+from mlver.git.objects import EXECUTABLE, REGULAR, IndexEntry, filtered, pointers_of, update_index
+from mlver.git.objects import write_blobs as write_git_blobs
+from mlver.git.worktree import Worktree
+from mlver.model import pointer as pointers
+from mlver.model.pointer import Pointer
+from mlver.store import files
+from mlver.store.ingest import Ingest
+from mlver.workflows.context import Context
+
+
+@dataclass(slots=True)
+class Added:
+    """What was added: through us (path → size in bytes), and by git itself."""
+
+    ours: dict[bytes, int] = field(default_factory=dict)
+    others: list[bytes] = field(default_factory=list)
+    written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that is new, or whose stat differs from the index's. `blob`: what the index holds."""
+
+    path: bytes
+    mode: str | None = None
+    blob: str | None = None
+
+
+@dataclass(slots=True)
+class _Read:
+    candidate: Candidate
+    stored: bytes
+    mode: str
+    info: os.stat_result | None
+
+
+def add(ctx: Context, pathspecs: Sequence[bytes], cwd: bytes) -> Added:
+    """Add files under `pathspecs`, as git names them from `cwd`. Raises MlverError."""
+    found = candidates(ctx, pathspecs, cwd)
+    _refuse_unmatched(ctx, pathspecs, cwd, found)
+    wanted = filtered(ctx.repo, [item.path for item in found])
+    result = Added()
+    with Worktree(ctx.repo.top) as worktree:
+        ours = [item for item in found if item.path in wanted and _is_file(worktree, item.path)]
+        if ours:
+            add_files(ctx, worktree, ours, result)
+    taken = {item.path for item in ours}
+    result.others = [item.path for item in found if item.path not in taken]
+    if result.others:
+        _leave_to_git(ctx, result.others)
+    return result
+
+
+def candidates(ctx: Context, pathspecs: Sequence[bytes], cwd: bytes) -> list[Candidate]:
+    """Untracked files that are not ignored, and tracked ones whose stat differs."""
+    others = command.run(
+        ["ls-files", "-o", "--exclude-standard", "--full-name", "-z", "--", *pathspecs], cwd=cwd
+    )
+    found = {path: Candidate(path) for path in command.fields(others)}
+    raw = command.run(["diff-files", "--raw", "--no-abbrev", "-z", "--", *pathspecs], cwd=cwd)
+    rows = command.fields(raw)
+    for meta, path in zip(rows[::2], rows[1::2], strict=True):
+        mode, _, blob, _, _ = meta.decode("ascii").lstrip(":").split(" ")
+        found[path] = Candidate(path, mode, blob)
+    return list(found.values())
+
+
+def _refuse_unmatched(
+    ctx: Context, pathspecs: Sequence[bytes], cwd: bytes, found: Sequence[Candidate]
+) -> None:
+    """Say what git add would say of a path that is not there, or is ignored."""
+    if found:
+        named = [spec for spec in pathspecs if not spec.startswith(b":") and b"*" not in spec]
+        missing = [spec for spec in named if not os.path.lexists(os.path.join(cwd, spec))]
+        if not missing:
+            return
+        pathspecs = missing
+    done = command.attempt(["add", "--dry-run", "--", *pathspecs], cwd=cwd)
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+        raise UsageError("nothing was added", why=why)
+
+
+def _is_file(worktree: Worktree, path: bytes) -> bool:
+    info = worktree.stat(path)
+    return info is not None and stat.S_ISREG(info.st_mode)
+
+
+def add_files(ctx: Context, worktree: Worktree, ours: Sequence[Candidate], result: Added) -> None:
+    """Store these files and put their pointers into the index, stat data included."""
+    old = pointers_of(ctx.repo, (item.blob for item in ours if item.blob and item.blob.strip("0")))
+    total = sum(info.st_size for item in ours if (info := worktree.stat(item.path)))
+    ctx.progress.start("adding", total)
+    reads: list[_Read] = []
+    try:
+        with Ingest(ctx.store) as ingest:
+            for item in ours:
+                reads.append(_store(ctx, worktree, ingest, item, old.get(item.blob or "")))
+                info = reads[-1].info
+                result.ours[item.path] = info.st_size if info else 0
+                ctx.progress.step(result.ours[item.path])
+            result.written = ingest.session.written
+            put_entries(ctx, reads)
+    finally:
+        ctx.progress.finish()
+
+
+def put_entries(ctx: Context, reads: Sequence[_Read]) -> None:
+    """Pointer blobs, index entries, stat data: each in one go."""
+    blobs = write_git_blobs(ctx.repo, [read.stored for read in reads])
+    update_index(
+        ctx.repo,
+        (
+            IndexEntry(read.mode, blob, 0, read.candidate.path)
+            for read, blob in zip(reads, blobs, strict=True)
+        ),
+    )
+    stats = {read.candidate.path: read.info for read in reads if read.info is not None}
+    try:
+        index_file.stamp(ctx.repo.index_path, stats, hash_name=ctx.repo.hash_name)
+    except BusyError:
+        pass  # git looks at the files itself
+    except MlverError as error:
+        ctx.warn(f"the index could not be refreshed ({error.what}); git will do it")
+
+
+def _store(
+    ctx: Context, worktree: Worktree, ingest: Ingest, item: Candidate, old: Pointer | None
+) -> _Read:
+    with files.disk_errors("reading", item.path):
+        fd = worktree.open(item.path)
+    try:
+        before = os.fstat(fd)
+        stored = _stored(ingest, fd, before.st_size, item.path, old)
+        after = os.fstat(fd)
+    finally:
+        os.close(fd)
+    mode = _mode(ctx, item, after)
+    settled = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not settled:
+        ctx.warn(
+            f"{os.fsdecode(item.path)} changed while it was read; add it again when it is done"
+        )
+    return _Read(item, stored, mode, after if settled else None)
+
+
+def _stored(ingest: Ingest, fd: int, size: int, path: bytes, old: Pointer | None) -> bytes:
+    with files.disk_errors("reading", path):
+        if size < 16 * 1024:
+            data = memoryview(files.pread(fd, size + 1, 0))
+            if len(data) == size:
+                return _small(ingest, data, old)
+    os.lseek(fd, 0, os.SEEK_SET)
+
+    def read_into(view: memoryview) -> int:
+        with files.disk_errors("reading", path):
+            return os.readv(fd, [view])
+
+    pointer = ingest.add(read_into, lambda: old)
+    return b"" if pointer is None else pointer.encode()
+
+
+def _small(ingest: Ingest, data: memoryview, old: Pointer | None) -> bytes:
+    if not data:
+        return b""
+    if pointers.parse(data) or pointers.is_conflicted(data):
+        return bytes(data)
+    return ingest.add_bytes(data, lambda: old).encode()
+
+
+def _mode(ctx: Context, item: Candidate, info: os.stat_result) -> str:
+    if not ctx.settings.file_mode:
+        return item.mode if item.mode in (REGULAR, EXECUTABLE) else REGULAR
+    return EXECUTABLE if info.st_mode & stat.S_IXUSR else REGULAR
+
+
+def _leave_to_git(ctx: Context, paths: Sequence[bytes]) -> None:
+    """git add for the rest: other files, links, submodules, removals."""
+    env = {**os.environ, "GIT_LITERAL_PATHSPECS": "1"}
+    command.run(
+        ["add", "-A", "--pathspec-from-file=-", "--pathspec-file-nul"],
+        cwd=ctx.repo.top,
+        input=b"\0".join(paths),
+        env=env,
+        filters=True,
+    )

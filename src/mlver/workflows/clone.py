@@ -1,0 +1,60 @@
+"""`git mlver clone`: git clone, then init, trust and pull, with one progress bar.
+
+git checks out pointers only; content then comes in one batch and is written directly. Nothing
+that the clone brings is run, and a remote that it names is contacted only when trusted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from mlver.errors import RepositoryError
+from mlver.git import command
+from mlver.workflows import install, places
+from mlver.workflows.context import Context, Progress, open_context
+from mlver.workflows.hydrate import Hydrated, hydrate, pending
+
+
+def clone(
+    url: str,
+    folder: str | None,
+    options: Sequence[str],
+    *,
+    ask_trust: Callable[[places.Place], bool],
+    warn: Callable[[str], None],
+    progress: Progress,
+) -> tuple[bytes, Hydrated]:
+    """The clone's top folder, and what was checked out. Raises MlverError."""
+    target = folder or _folder_of(url)
+    # A clone that exists is never touched: git itself refuses a folder that is not empty.
+    env = {**os.environ, "MLVER_SKIP_SMUDGE": "1"}
+    args = ["clone", *options, "--", url, target]
+    done = command.attempt(args, env=env, filters=True)
+    if done.returncode != 0:
+        raise RepositoryError(
+            f"git clone of {url} failed", why=done.stderr.decode("utf-8", "replace").strip()
+        )
+    top = os.path.abspath(os.fsencode(target))
+    with open_context(top, warn, progress) as ctx:
+        if ctx.repo.worktree is None:
+            return top, Hydrated()
+        result = install.init(ctx, policy_file=False)
+        for notice in result.notices:
+            warn(notice)
+        _ask(ctx, ask_trust)
+    with open_context(top, warn, progress) as ctx:  # settings are read anew
+        return top, hydrate(ctx, pending(ctx))
+
+
+def _ask(ctx: Context, ask_trust: Callable[[places.Place], bool]) -> None:
+    for place in places.configured(ctx):
+        if not place.trusted and ask_trust(place):
+            places.trust(ctx, place.name)
+
+
+def _folder_of(url: str) -> str:
+    """The folder that git clone would make of this URL."""
+    name = url.rstrip("/").removesuffix("/.git").rstrip("/")
+    name = name.rpartition("/")[2].rpartition(":")[2].removesuffix(".git").removesuffix(".bundle")
+    return name or "clone"

@@ -1,0 +1,190 @@
+"""`git mlver doctor`: is everything set up, and what is wrong here? `--fix` mends what is safe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from mlver.errors import MlverError
+from mlver.git import command
+from mlver.git.objects import small_blobs, staged
+from mlver.git.worktree import Worktree
+from mlver.model import pointer as pointers
+from mlver.store import chunker
+from mlver.workflows import install, places
+from mlver.workflows.context import Context
+from mlver.workflows.hydrate import pending
+from mlver.workflows.track import raw_files
+
+_STALE = 600
+_CONFLICT_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level`: "ok", "note" or "problem". `fix`: the next command, where there is one."""
+
+    level: str
+    what: str
+    fix: str = ""
+
+
+def doctor(ctx: Context) -> list[Finding]:
+    """Every check, good news included."""
+    findings: list[Finding] = []
+    for check in (_git, _chunker, _drivers, _hooks, _locks, _remotes, _files, _conflicts):
+        try:
+            findings += check(ctx)
+        except MlverError as error:
+            findings.append(Finding("problem", error.what, error.fix))
+    return findings
+
+
+def _git(ctx: Context) -> Iterator[Finding]:
+    version = command.run(["version"]).decode("utf-8", "replace").split()[2]
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+    if numbers < [2, 34]:
+        yield Finding("problem", f"git {version} is too old", "install git >= 2.34")
+    else:
+        yield Finding("ok", f"git {version}, Python {sys.version.split()[0]}")
+
+
+def _chunker(ctx: Context) -> Iterator[Finding]:
+    if chunker.is_compiled():
+        yield Finding("ok", "pyfastcdc is compiled")
+    else:
+        yield Finding(
+            "problem",
+            "pyfastcdc runs on its pure-Python fallback: right, and a hundred times slower",
+            "pip install --force-reinstall pyfastcdc",
+        )
+
+
+def _drivers(ctx: Context) -> Iterator[Finding]:
+    bad = [
+        state
+        for state in install.drivers_state(ctx.repo.worktree or ctx.repo.git_dir)
+        if state.condition != "ok"
+    ]
+    if not bad:
+        yield Finding("ok", "git's configuration starts our filter and drivers")
+    for state in bad:
+        level = "note" if state.condition == "differs" else "problem"
+        yield Finding(level, f"git's {state.key} is {state.condition}", "git mlver install")
+
+
+def _hooks(ctx: Context) -> Iterator[Finding]:
+    bad = [s for s in install.hooks_state(ctx.repo) if s.condition not in ("ours", "chained")]
+    if not bad:
+        yield Finding("ok", "the hooks are installed")
+    for state in bad:
+        note = f": {state.note}" if state.note else ""
+        yield Finding(
+            "problem", f"the {state.name} hook is {state.condition}{note}", "git mlver init"
+        )
+
+
+def _locks(ctx: Context) -> Iterator[Finding]:
+    """git's own lock files that outlived their process. Named, never removed."""
+    for folder in {ctx.repo.git_dir, ctx.repo.common_dir}:
+        for name in (b"index.lock", b"HEAD.lock", b"config.lock", b"packed-refs.lock"):
+            path = os.path.join(folder, name)
+            with suppress(FileNotFoundError):
+                age = time.time() - os.stat(path).st_mtime
+                if age > _STALE:
+                    shown = os.fsdecode(path)
+                    yield Finding(
+                        "problem",
+                        f"{shown} is {age / 60:.0f} minutes old: a git command was killed",
+                        f"if no git command is running: rm '{shown}'",
+                    )
+
+
+def _remotes(ctx: Context) -> Iterator[Finding]:
+    found = places.configured(ctx) or places.beside(ctx)
+    if not found:
+        yield Finding(
+            "note", "no remote keeps content outside this clone", "git mlver remote add NAME URL"
+        )
+    for place in found:
+        if not place.trusted:
+            yield Finding(
+                "note",
+                f"the remote {place.name!r} ({place.url}) is not trusted yet",
+                f"git mlver remote trust {place.name}",
+            )
+            continue
+        try:
+            with closing(places.open_place(place)) as catalog:
+                count = len(catalog.objects())
+        except MlverError as error:
+            yield Finding("problem", f"{place.name}: {error.what}. {error.why}", error.fix)
+        else:
+            yield Finding("ok", f"the remote {place.name!r} answers ({count} index objects)")
+
+
+def _files(ctx: Context) -> Iterator[Finding]:
+    if ctx.repo.worktree is None:
+        return
+    raw = raw_files(ctx)
+    if raw:
+        first = os.fsdecode(raw[0])
+        yield Finding(
+            "problem",
+            f"{len(raw)} tracked file(s) are in git as content, not as pointers, first {first}",
+            f"git mlver add {first}",
+        )
+    left = pending(ctx)
+    if left:
+        yield Finding("note", f"{len(left)} file(s) are pointers in the worktree", "git mlver pull")
+
+
+def _conflicts(ctx: Context) -> Iterator[Finding]:
+    if ctx.repo.worktree is None:
+        return
+    for path in conflicted(ctx):
+        shown = os.fsdecode(path)
+        yield Finding(
+            "problem",
+            f"{shown} holds pointers between conflict markers",
+            "git mlver doctor --fix, to take our side back from the index or HEAD",
+        )
+
+
+def conflicted(ctx: Context) -> list[bytes]:
+    """Files whose worktree or staged content is pointers between conflict markers."""
+    entries = [entry for entry in staged(ctx.repo) if entry.is_file]
+    blobs = {entry.blob for entry in entries if entry.stage == 0}
+    bad = {
+        blob
+        for blob, data in small_blobs(ctx.repo, blobs, limit=_CONFLICT_LIMIT)
+        if pointers.is_conflicted(data)
+    }
+    found = []
+    with Worktree(ctx.repo.top) as worktree:
+        for entry in entries:
+            try:
+                data = worktree.read_small(entry.path, _CONFLICT_LIMIT)
+            except (OSError, MlverError):
+                continue
+            if entry.blob in bad or (data is not None and pointers.is_conflicted(data)):
+                found.append(entry.path)
+    return list(dict.fromkeys(found))
+
+
+def fix(ctx: Context) -> list[str]:
+    """Mend what is safe to mend: settings, hooks, and pointers between conflict markers."""
+    done = install.init(ctx, policy_file=False).done
+    for path in conflicted(ctx):
+        literal = b":(top,literal)" + path
+        ours = command.attempt(
+            ["checkout", "--ours", "--", literal], cwd=ctx.repo.top, filters=True
+        )
+        if ours.returncode != 0:
+            command.run(["checkout", "HEAD", "--", literal], cwd=ctx.repo.top, filters=True)
+        done.append(f"{os.fsdecode(path)}: our side is back")
+    return done

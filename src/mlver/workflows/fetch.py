@@ -1,0 +1,74 @@
+"""Content from wherever it can be had into the store: for a checkout, or asked for by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
+
+from mlver.errors import MlverError
+from mlver.exchange.fetch import Fetcher, Outcome
+from mlver.exchange.source import Source
+from mlver.git import history
+from mlver.git.objects import pointers_of, tree_entries
+from mlver.model.pointer import Pointer
+from mlver.workflows import places
+from mlver.workflows.context import Context
+
+
+def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None = None) -> Outcome:
+    """Fetch what the store lacks of these blobs. Failures are in the outcome, by blob."""
+    wanted = []
+    outcome = Outcome()
+    for pointer in dict.fromkeys(pointers):
+        if _is_whole(ctx, pointer):
+            outcome.fetched.add(pointer)
+        else:
+            wanted.append(pointer)
+    if not wanted:
+        return outcome
+    ctx.store.use()
+    with ExitStack() as stack:
+        sources: list[Source] = [
+            stack.enter_context(closing(source)) for source in places.sources(ctx, remote)
+        ]
+        ctx.progress.start("fetching", sum(pointer.size for pointer in wanted))
+        try:
+            fetched = Fetcher(ctx.store, sources, ctx.pool, ctx.progress.step).fetch(wanted)
+        finally:
+            ctx.progress.finish()
+    outcome.fetched |= fetched.fetched
+    outcome.failed, outcome.bytes = fetched.failed, fetched.bytes
+    return outcome
+
+
+def _is_whole(ctx: Context, pointer: Pointer) -> bool:
+    try:
+        return ctx.store.missing(pointer) is None
+    except MlverError:
+        return False
+
+
+def wanted_pointers(
+    ctx: Context, revisions: Sequence[str], pathspecs: Sequence[bytes], *, everything: bool = False
+) -> dict[Pointer, bytes]:
+    """What a fetch is for: the index where nothing is named, the given commits, or all refs."""
+    if everything:
+        refs = history.all_refs(ctx.repo)
+        return {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+    if not revisions:
+        from mlver.git.objects import staged
+
+        entries = [entry for entry in staged(ctx.repo, pathspecs) if entry.is_file]
+    else:
+        entries = [
+            entry
+            for revision in revisions
+            for entry in tree_entries(ctx.repo, revision, pathspecs)
+            if entry.is_file
+        ]
+    found = pointers_of(ctx.repo, (entry.blob for entry in entries))
+    result: dict[Pointer, bytes] = {}
+    for entry in entries:
+        if entry.blob in found:
+            result.setdefault(found[entry.blob], entry.path)
+    return result

@@ -1,0 +1,195 @@
+"""Clean and smudge: what git asks of the filter, answered from the store.
+
+Clean: a valid pointer passes through, pointer lines between conflict markers too, everything
+else becomes a pointer when its content is in a pack file. Smudge never fails a checkout: what
+cannot be had becomes the pointer, with one warning that names the command that repairs. Missing
+content of a whole checkout is fetched in one batch (delay).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from mlver.errors import CorruptContent, LocalIOError, MissingContent, MlverError
+from mlver.git.filter_process import FilterError, ReadInto, Request
+from mlver.git.history import pointer_at
+from mlver.git.objects import BlobReader
+from mlver.model import pointer as pointers
+from mlver.model.pointer import Pointer
+from mlver.store.assemble import read_blob, stream_blob
+from mlver.store.ingest import Ingest
+from mlver.workflows import deferred
+from mlver.workflows.context import Context
+from mlver.workflows.fetch import fetch_pointers
+from mlver.workflows.hydrate import explain
+from mlver.workflows.restore import forget_damaged
+
+Buffer = bytes | memoryview
+_PEEK = 16 * 1024
+_WORTH_A_BASE = 64 * 1024
+
+
+class FilterHandler:
+    """Serves one git command. `close` does what was put off."""
+
+    def __init__(self, ctx: Context, *, skip_smudge: bool = False) -> None:
+        self._ctx = ctx
+        self._skip = skip_smudge
+        self._ingest: Ingest | None = None
+        self._reader: BlobReader | None = None
+        self._delayed: dict[bytes, Pointer] = {}
+        self._announced = False
+        self._failed: dict[bytes, MlverError] = {}
+        self._deferred = deferred.Deferred(ctx)
+        self._any_deferred = False
+        self._warned_malformed = False
+
+    # -- clean -----------------------------------------------------------------------------
+
+    def clean(self, request: Request, read_into: ReadInto) -> Buffer:
+        head = memoryview(bytearray(_PEEK))
+        length = 0
+        while length < _PEEK and (count := read_into(head[length:])):
+            length += count
+        data = head[:length]
+        if length < _PEEK and (pointers.parse(data) or pointers.is_conflicted(data)):
+            return data
+        try:
+            pointer = self._store(request, data, length, read_into)
+        except MlverError as error:
+            self._ctx.warn(f"{os.fsdecode(request.path)}: {error}")
+            raise FilterError from error
+        return b"" if pointer is None else pointer.encode()
+
+    def _store(
+        self, request: Request, data: memoryview, length: int, read_into: ReadInto
+    ) -> Pointer | None:
+        if self._ingest is None:
+            self._ingest = Ingest(self._ctx.store)
+        previous = self._previous(request.path)
+        if length < _PEEK:
+            return self._ingest.add_bytes(data, previous) if length else None
+        return self._ingest.add(_prefixed(data, read_into), previous)
+
+    def _previous(self, path: bytes) -> Callable[[], Pointer | None]:
+        """The version that the index names at this path (through git's own environment)."""
+
+        def ask() -> Pointer | None:
+            if self._reader is None:
+                self._reader = BlobReader(self._ctx.repo)
+            return pointer_at(self._reader, path)
+
+        return ask
+
+    # -- smudge ----------------------------------------------------------------------------
+
+    def smudge(self, request: Request, data: bytes) -> Iterable[Buffer] | None:
+        pointer = pointers.parse(data)
+        if pointer is None:
+            self._tell_malformed(request.path, data)
+            return [data]
+        if self._skip:
+            return [data]
+        if pointer.size > self._ctx.settings.smudge_limit and request.can_delay:
+            self._deferred.add(request.path, pointer)
+            self._any_deferred = True
+            return [data]
+        content = self._content(pointer)
+        if content is not None:
+            return content
+        if request.can_delay:
+            self._delayed[request.path] = pointer
+            return None
+        outcome = fetch_pointers(self._ctx, [pointer])
+        content = self._content(pointer) if pointer in outcome.fetched else None
+        if content is None:
+            self._failed[request.path] = outcome.failed.get(pointer) or MissingContent(
+                "its content could not be read"
+            )
+            return [data]
+        return content
+
+    def _content(self, pointer: Pointer) -> Iterable[Buffer] | None:
+        """The whole content, verified before the first byte is given; None if not to be had."""
+        ctx = self._ctx
+        try:
+            if ctx.store.missing(pointer) is not None:
+                return None
+            if pointer.size <= ctx.settings.smudge_limit:
+                return [read_blob(ctx.store, pointer)]
+            for _ in stream_blob(ctx.store, pointer, ctx.pool):
+                pass  # nothing is shown before all of it was verified
+            return _parts(stream_blob(ctx.store, pointer, ctx.pool))
+        except CorruptContent as error:
+            ctx.warn(f"{error.what}; asking the remotes for it")
+            forget_damaged(ctx, pointer)
+            return None
+        except (MissingContent, LocalIOError):
+            return None
+
+    def available(self) -> list[bytes]:
+        if self._announced or not self._delayed:
+            self._announced = False
+            return []
+        outcome = fetch_pointers(self._ctx, self._delayed.values())
+        for path, pointer in self._delayed.items():
+            if pointer in outcome.failed:
+                self._failed[path] = outcome.failed[pointer]
+        self._announced = True
+        return list(self._delayed)
+
+    def delayed(self, request: Request) -> Iterable[Buffer]:
+        pointer = self._delayed.pop(request.path, None)
+        if pointer is None:
+            return []  # an empty file
+        content = None if request.path in self._failed else self._content(pointer)
+        if content is None:
+            self._failed.setdefault(request.path, MissingContent("its content could not be read"))
+            return [pointer.encode()]
+        return content
+
+    def _tell_malformed(self, path: bytes, data: bytes) -> None:
+        if not self._warned_malformed and (
+            pointers.looks_like(data) or pointers.is_conflicted(data)
+        ):
+            self._warned_malformed = True
+            self._ctx.warn(
+                f"{os.fsdecode(path)} holds a damaged pointer and was left as it is;"
+                " next: git mlver doctor"
+            )
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Seal what was stored, say once what is missing, write what was put off."""
+        if self._reader is not None:
+            self._reader.close()
+        if self._ingest is not None:
+            self._ingest.close()
+        self._deferred.close()
+        if self._any_deferred:
+            self._failed.update(deferred.serve(self._ctx).failed)
+        if self._failed:
+            self._ctx.warn(explain(self._failed))
+
+
+def _prefixed(head: memoryview, read_into: ReadInto) -> ReadInto:
+    """`read_into` with bytes put back in front."""
+    rest = head
+
+    def read(view: memoryview) -> int:
+        nonlocal rest
+        if not rest:
+            return read_into(view)
+        count = min(len(rest), len(view))
+        view[:count] = rest[:count]
+        rest = rest[count:]
+        return count
+
+    return read
+
+
+def _parts(stream: Iterator[list[Buffer]]) -> Iterator[Buffer]:
+    for parts in stream:
+        yield from parts

@@ -1,0 +1,211 @@
+"""`git mlver fsck`: is everything there, and is it what it says?
+
+Local packs: every record is decoded and verified. Pointers: what every ref, and the index of every
+worktree, names is whole here or on a remote. Tracked paths: what git holds there is a pointer.
+`--remote`: every pack and index object of the remote is read and verified too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from mlver.errors import CorruptContent, MissingContent, MlverError
+from mlver.exchange import layout
+from mlver.exchange.source import Catalog, has_blob
+from mlver.git import history
+from mlver.git.repo import discover
+from mlver.model import recipe
+from mlver.model.digest import Digest, Hasher, digest_of
+from mlver.model.pointer import Pointer
+from mlver.store import files, pack
+from mlver.store.assemble import stream_rows
+from mlver.store.local import LocalStore, split_record
+from mlver.store.record import RECIPE
+from mlver.workflows import places
+from mlver.workflows.context import Context
+from mlver.workflows.fetch import fetch_pointers
+from mlver.workflows.restore import forget_damaged, restore_from_worktree
+from mlver.workflows.track import raw_files
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`kind`: corrupt, missing, raw, remote-corrupt, remote-missing. `repair`: the next command."""
+
+    kind: str
+    oid: str
+    path: bytes
+    repair: str
+
+
+def fsck(
+    ctx: Context, *, remote: bool = False, pointers_only: bool = False, repair: bool = False
+) -> list[Problem]:
+    """Every problem found; with `repair`, those that remain after what could be healed was."""
+    problems = [] if ctx.repo.worktree is None else [_raw(path) for path in raw_files(ctx)]
+    if pointers_only:
+        return problems
+    damaged = _damaged_records(ctx)
+    if repair:
+        for digest, kind in damaged:
+            ctx.store.forget(digest, kind)
+    named = _named(ctx)
+    bad_oids = {digest for digest, _ in damaged}
+    problems += _blobs(ctx, named, bad_oids, repair=repair)
+    known = {problem.oid for problem in problems}
+    for digest, _ in damaged:
+        if digest.hex() not in known and not (repair and ctx.store.locate(digest) is None):
+            problems.append(Problem("corrupt", digest.hex(), b"", "git mlver fsck --repair"))
+    if remote:
+        with closing(places.open_place(places.for_push(ctx))) as catalog:
+            problems += _remote(catalog)
+            problems += _absent_there(catalog, named)
+    return problems
+
+
+def _raw(path: bytes) -> Problem:
+    return Problem("raw", "", path, f"git mlver add {os.fsdecode(path)}")
+
+
+def _named(ctx: Context) -> dict[Pointer, bytes]:
+    named = dict(history.pointers_between(ctx.repo, history.all_refs(ctx.repo)))
+    if ctx.repo.worktree is None:
+        return named
+    for path, _ in history.worktrees(ctx.repo):
+        with suppress(MlverError, OSError):
+            named = {**history.staged_pointers(discover(path)), **named}
+    return named
+
+
+def _damaged_records(ctx: Context) -> list[tuple[Digest, int]]:
+    """Ids of records in local packs that do not verify (deltas on a damaged base included)."""
+    bad: list[tuple[Digest, int]] = []
+    ctx.store.catch_up()
+    paths = list(ctx.store.pack_files())
+    ctx.progress.start("checking the store", sum(os.path.getsize(path) for _, path in paths))
+    try:
+        for name, path in paths:
+            bad += _check_pack(ctx, name, path)
+    finally:
+        ctx.progress.finish()
+    return bad
+
+
+def _check_pack(ctx: Context, name: str, path: bytes) -> Iterable[tuple[Digest, int]]:
+    with files.disk_errors("checking the store", path):
+        fd = os.open(path, files.READ)
+    try:
+        for entry in pack.entries(fd):
+            head = entry.header
+            place = ctx.store.locate(head.id, head.kind)
+            data = files.pread(fd, entry.length, entry.offset)
+            ctx.progress.step(len(data))
+            if place is None or (place.pack, place.offset) != (name, entry.offset):
+                continue  # a copy that is not in use
+            if not _verifies(ctx.store, data, head.id, head.kind):
+                yield head.id, head.kind
+    finally:
+        os.close(fd)
+
+
+def _verifies(store: LocalStore, data: bytes, digest: Digest, kind: int) -> bool:
+    try:
+        header, payload = split_record(data, digest, kind)
+        decoded = store.codec().decode(header, payload, store.full_chunk)
+        if kind == RECIPE:
+            recipe.decode(decoded)
+    except MlverError:
+        return False
+    return True
+
+
+def _blobs(
+    ctx: Context, named: dict[Pointer, bytes], damaged: set[Digest], *, repair: bool
+) -> list[Problem]:
+    problems = []
+    for pointer, path in named.items():
+        kind = _blob_problem(ctx, pointer, damaged)
+        if kind is None:
+            continue
+        elsewhere = _on_a_remote(ctx, pointer)
+        if kind == "missing" and elsewhere:
+            continue  # not here, but safe
+        if repair and _heal(ctx, pointer, path):
+            continue
+        fix = (
+            "git mlver fsck --repair" if elsewhere or kind == "corrupt" else "git mlver fetch --all"
+        )
+        problems.append(Problem(kind, pointer.oid.hex(), path, fix))
+    return problems
+
+
+def _blob_problem(ctx: Context, pointer: Pointer, damaged: set[Digest]) -> str | None:
+    try:
+        if ctx.store.missing(pointer) is not None:
+            return "corrupt" if pointer.oid in damaged else "missing"
+        rows = {digest for digest, _ in [*ctx.store.list_rows(pointer), *ctx.store.rows(pointer)]}
+    except CorruptContent:
+        return "corrupt"
+    except MissingContent:
+        return "missing"
+    if rows & damaged or pointer.oid in damaged:
+        return "corrupt"
+    hasher = Hasher()
+    try:
+        for parts in stream_rows(ctx.store, ctx.store.rows(pointer), ctx.pool):
+            for part in parts:
+                hasher.update(part)
+    except MlverError:
+        return "corrupt"
+    return None if hasher.digest() == pointer.oid else "corrupt"
+
+
+def _on_a_remote(ctx: Context, pointer: Pointer) -> bool:
+    for source in places.sources(ctx):
+        with closing(source):
+            if has_blob(source, pointer.oid, pointer.size):
+                return True
+    return False
+
+
+def _heal(ctx: Context, pointer: Pointer, path: bytes) -> bool:
+    """Bring the blob back: from the worktree's own file, or from a remote."""
+    forget_damaged(ctx, pointer)
+    if restore_from_worktree(ctx, pointer, path):
+        return True
+    return pointer in fetch_pointers(ctx, [pointer]).fetched
+
+
+# -- the remote ------------------------------------------------------------------------------
+
+
+def _remote(catalog: Catalog) -> list[Problem]:
+    """Index objects and packs that do not verify, or that an index names and are not there."""
+    problems = [
+        Problem("remote-corrupt", "", name.encode(), "git mlver fsck --remote --repair")
+        for name in catalog.damaged
+    ]
+    for pack_id in sorted({p for item in catalog.objects() for p in item.packs()}):
+        name = layout.pack_object(pack_id)
+        kind = _pack_problem(catalog, name, pack_id)
+        if kind is not None:
+            problems.append(Problem(kind, pack_id.hex(), name.encode(), "git mlver push --all"))
+    return problems
+
+
+def _pack_problem(catalog: Catalog, name: str, pack_id: Digest) -> str | None:
+    if catalog.remote.size(name) is None:
+        return "remote-missing"
+    # The name is the digest of the whole object: one hash tells whether every record is intact.
+    return None if digest_of(catalog.remote.read(name)) == pack_id else "remote-corrupt"
+
+
+def _absent_there(catalog: Catalog, named: dict[Pointer, bytes]) -> list[Problem]:
+    return [
+        Problem("remote-missing", pointer.oid.hex(), path, "git mlver push")
+        for pointer, path in named.items()
+        if not has_blob(catalog, pointer.oid, pointer.size)
+    ]

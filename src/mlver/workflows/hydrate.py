@@ -1,0 +1,155 @@
+"""Pointers in the worktree become content, written directly, and git's index is told their stat.
+
+A file is replaced only if it still holds exactly the pointer: a change of the user's is never
+overwritten. What cannot be had stays a pointer. The order: fetch everything missing in one batch;
+write each file beside its place, verified; rename; patch the index, if nobody holds its lock.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mlver.errors import BusyError, MissingContent, MlverError
+from mlver.git import index_file
+from mlver.git.objects import IndexEntry, blob_id, filtered, staged
+from mlver.git.worktree import Worktree
+from mlver.model import pointer as pointers
+from mlver.model.pointer import MAX_SIZE, Pointer
+from mlver.store import files
+from mlver.store.assemble import read_blob, stream_blob
+from mlver.workflows.context import Context
+from mlver.workflows.fetch import fetch_pointers
+
+_SMALL = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Hydrated:
+    """What was written, and why the rest was not."""
+
+    written: dict[bytes, Pointer] = field(default_factory=dict)
+    failed: dict[bytes, MlverError] = field(default_factory=dict)
+    skipped: list[bytes] = field(default_factory=list)
+
+
+def pending(ctx: Context, pathspecs: Sequence[bytes] = ()) -> dict[bytes, Pointer]:
+    """Tracked files whose worktree holds the very pointer that the index names."""
+    found: dict[bytes, Pointer] = {}
+    entries = [e for e in staged(ctx.repo, pathspecs) if e.is_file and e.stage == 0]
+    with Worktree(ctx.repo.top) as worktree:
+        for entry in entries:
+            pointer = _pointer_in(ctx, worktree, entry)
+            if pointer is not None:
+                found[entry.path] = pointer
+    wanted = filtered(ctx.repo, list(found))
+    return {path: pointer for path, pointer in found.items() if path in wanted}
+
+
+def _pointer_in(ctx: Context, worktree: Worktree, entry: IndexEntry) -> Pointer | None:
+    try:
+        data = worktree.read_small(entry.path, MAX_SIZE)
+    except (OSError, MlverError):
+        return None
+    parsed = None if data is None else pointers.parse(data)
+    if parsed is None or data is None or blob_id(ctx.repo, data) != entry.blob:
+        return None
+    return parsed
+
+
+def hydrate(
+    ctx: Context, wanted: dict[bytes, Pointer], *, fetch: bool = True, remote: str | None = None
+) -> Hydrated:
+    """Give these files their content. Never raises for a single file: see `failed`."""
+    result = Hydrated()
+    if not wanted:
+        return result
+    if fetch:
+        outcome = fetch_pointers(ctx, wanted.values(), remote)
+        for path, pointer in wanted.items():
+            if pointer in outcome.failed:
+                result.failed[path] = outcome.failed[pointer]
+    todo = {path: p for path, p in wanted.items() if path not in result.failed}
+    stats = _write_all(ctx, todo, result)
+    _stamp(ctx, stats)
+    return result
+
+
+def _write_all(
+    ctx: Context, todo: dict[bytes, Pointer], result: Hydrated
+) -> dict[bytes, os.stat_result]:
+    stats: dict[bytes, os.stat_result] = {}
+    total = sum(pointer.size for pointer in todo.values())
+    ctx.progress.start("checking out", total)
+    try:
+        with Worktree(ctx.repo.top) as worktree:
+            if total > _SMALL:
+                files.free_space_or_error(ctx.repo.top, total, "checking out")
+            for path, pointer in todo.items():
+                try:
+                    info = _write(ctx, worktree, path, pointer)
+                except MlverError as error:
+                    result.failed[path] = error
+                except OSError as error:
+                    result.failed[path] = files.local_error(error, "writing", path)
+                else:
+                    if info is None:
+                        result.skipped.append(path)
+                    else:
+                        stats[path] = info
+                        result.written[path] = pointer
+    except MlverError as error:
+        result.failed.update(dict.fromkeys(todo.keys() - stats.keys(), error))
+    finally:
+        ctx.progress.finish()
+    return stats
+
+
+def _write(
+    ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer
+) -> os.stat_result | None:
+    info = worktree.stat(path)
+    if info is None or not _still(worktree, path, pointer):
+        return None
+
+    def write(fd: int) -> None:
+        if pointer.size <= _SMALL:
+            files.write_all(fd, [read_blob(ctx.store, pointer)])
+            ctx.progress.step(pointer.size)
+            return
+        for parts in stream_blob(ctx.store, pointer, ctx.pool):
+            files.write_all(fd, list(parts))
+            ctx.progress.step(sum(map(len, parts)))
+
+    mode = stat.S_IMODE(info.st_mode)
+    return worktree.replace(path, write, mode=mode, still=lambda: _still(worktree, path, pointer))
+
+
+def _still(worktree: Worktree, path: bytes, pointer: Pointer) -> bool:
+    return worktree.read_small(path, MAX_SIZE) == pointer.encode()
+
+
+def _stamp(ctx: Context, stats: dict[bytes, os.stat_result]) -> None:
+    """Spare git the reading of what was just written. Not needed for correctness."""
+    if not stats:
+        return
+    try:
+        index_file.stamp(ctx.repo.index_path, stats, hash_name=ctx.repo.hash_name)
+    except BusyError:
+        pass  # git holds the index (we run inside it): it will look at the files itself
+    except (MlverError, OSError) as error:
+        ctx.warn(f"the index could not be refreshed ({error}); git will do it")
+
+
+def explain(failed: dict[bytes, MlverError]) -> str:
+    """One warning for all files that stayed pointers."""
+    path, error = next(iter(failed.items()))
+    count = len(failed)
+    files_word = "1 file stays a pointer" if count == 1 else f"{count} files stay pointers"
+    why = f": {error.what}" + (f" ({error.why})" if error.why else "")
+    repair = (
+        "git mlver pull" if isinstance(error, MissingContent) else error.fix or "git mlver pull"
+    )
+    return f"{files_word} ({os.fsdecode(path)}{why}); next: {repair}"

@@ -1,0 +1,256 @@
+"""Which remotes content goes to and comes from.
+
+A remote in git's configuration was set by the user and is used. One that only `.mlver.toml` names
+came with a clone and is used once it was trusted (`git mlver remote trust`), and asked about
+again when its URL changes. With none, content lies beside a local git remote, in `mlver/remote/`
+of its git directory; a plain clone of a path finds there, or in that repository's own store, what
+it checks out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlver.errors import MlverError, RefusedError, RemoteError, UsageError
+from mlver.exchange.source import Catalog, Sibling, Source
+from mlver.git import command
+from mlver.git.config import check_value, set_value, unset_section
+from mlver.remotes.registry import open_remote
+from mlver.store.files import disk_errors
+from mlver.workflows.context import Context
+
+BESIDE = b"mlver/remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A remote by name. `origin`: "config", "tree" (.mlver.toml) or "beside" (a git remote)."""
+
+    name: str
+    url: str
+    origin: str
+    trusted: bool = True
+
+
+def configured(ctx: Context) -> list[Place]:
+    """Every mlver remote that is named somewhere, the default one first."""
+    own = ctx.settings.remotes()
+    places = [Place(name, url, "config") for name, url in own.items()]
+    for name, url in ctx.settings.tree_remotes.items():
+        if name not in own:
+            trusted = ctx.settings.get(f"trust.{name}.url") == url
+            places.append(Place(name, url, "tree", trusted))
+    default = ctx.settings.get("remote") or ctx.settings.tree_default
+    places.sort(key=lambda place: (place.name != default, place.name))
+    return places
+
+
+def beside(ctx: Context) -> list[Place]:
+    """Places beside git's own remotes that are local paths."""
+    found = []
+    for name, url in git_remotes(ctx).items():
+        folder = git_dir_of(ctx, url)
+        if folder is not None:
+            found.append(Place(name, os.fsdecode(os.path.join(folder, BESIDE)), "beside"))
+    return found
+
+
+def git_remotes(ctx: Context) -> dict[str, str]:
+    """Name → URL of git's own remotes, origin first."""
+    done = command.attempt(
+        ["config", "-z", "--get-regexp", r"^remote\..*\.url$"],
+        cwd=ctx.repo.worktree or ctx.repo.git_dir,
+    )
+    found = {}
+    for item in command.fields(done.stdout):
+        key, _, url = item.partition(b"\n")
+        found[os.fsdecode(key[len(b"remote.") : -len(b".url")])] = os.fsdecode(url)
+    return dict(sorted(found.items(), key=lambda row: (row[0] != "origin", row[0])))
+
+
+def git_dir_of(ctx: Context, url: str) -> bytes | None:
+    """The git directory of a repository on this machine; None for any other URL.
+
+    git is asked, so that safe.directory is honoured: another user's repository is not read.
+    """
+    path = url.removeprefix("file://")
+    base = os.fsdecode(ctx.repo.worktree or ctx.repo.git_dir)
+    if "://" in path or (":" in path.split("/")[0] and not os.path.isabs(path)):
+        return None
+    full = os.path.join(base, path)
+    for candidate in (full, full + ".git"):
+        if os.path.isdir(candidate):
+            env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+            done = command.attempt(
+                ["-C", candidate, "rev-parse", "--absolute-git-dir"],
+                env=env,
+            )
+            if done.returncode == 0:
+                return _common(done.stdout.removesuffix(b"\n"))
+    return None
+
+
+def _common(git_dir: bytes) -> bytes:
+    try:
+        with open(os.path.join(git_dir, b"commondir"), "rb") as file:
+            return os.path.normpath(os.path.join(git_dir, file.read().strip()))
+    except FileNotFoundError:
+        return git_dir
+
+
+def for_push(ctx: Context, name: str | None = None, git_remote: str | None = None) -> Place:
+    """The one remote to push to. Raises UsageError, RefusedError."""
+    places = configured(ctx)
+    if name is not None:
+        return _named(ctx, name, [*places, *beside(ctx)])
+    if places:
+        return _trusted(_preferred(ctx, places, git_remote))
+    local = beside(ctx)
+    for place in local:
+        if git_remote in (None, place.name):
+            return place
+    if git_remote is not None and not local:
+        folder = git_dir_of(ctx, git_remote)
+        if folder is not None:
+            return Place(git_remote, os.fsdecode(os.path.join(folder, BESIDE)), "beside")
+    raise UsageError(
+        "there is no remote to keep content in",
+        why="none is configured, and git's remote is not a path on this machine",
+        fix="git mlver remote add NAME /a/directory",
+    )
+
+
+def _preferred(ctx: Context, places: list[Place], git_remote: str | None) -> Place:
+    if git_remote is not None:
+        for place in places:
+            if place.name == git_remote:
+                return place
+    return places[0]
+
+
+def _named(ctx: Context, name: str, places: list[Place]) -> Place:
+    for place in places:
+        if place.name == name:
+            return _trusted(place)
+    known = ", ".join(sorted({place.name for place in places})) or "none"
+    raise UsageError(
+        f"no remote is called {name!r}", why=f"known: {known}", fix="git mlver remote list"
+    )
+
+
+def _trusted(place: Place) -> Place:
+    if place.trusted:
+        return place
+    raise RefusedError(
+        f"the remote {place.name!r} ({place.url}) is not trusted yet",
+        why="it is named in .mlver.toml, which comes with the repository",
+        fix=f"git mlver remote trust {place.name}",
+    )
+
+
+def open_place(place: Place, *, create: bool = False) -> Catalog:
+    """The remote of a place. Raises UsageError, RemoteError.
+
+    `create`: make the folder beside a git remote, which no person has made.
+    """
+    if create and place.origin == "beside":
+        with disk_errors("making the store beside git's remote", place.url):
+            os.makedirs(place.url, exist_ok=True)
+    return Catalog(open_remote(place.url), place.name)
+
+
+def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
+    """Places to fetch from, best first; those that cannot be opened are passed over with a word.
+
+    A remote that is not trusted is never contacted: it is named in the warning instead.
+    """
+    places = configured(ctx) + beside(ctx)
+    if name is not None:
+        places = [_named(ctx, name, places)]
+    for place in places:
+        if not place.trusted:
+            ctx.warn(
+                f"the remote {place.name!r} ({place.url}) is not trusted yet and was not asked;"
+                f" next: git mlver remote trust {place.name}"
+            )
+            continue
+        if place.origin == "beside" and not os.path.isdir(place.url):
+            yield from _sibling(place)
+            continue
+        try:
+            yield open_place(place)
+        except MlverError as error:
+            ctx.warn(f"{error.what} ({error.why})" if error.why else error.what)
+        if place.origin == "beside":
+            yield from _sibling(place)
+
+
+def _sibling(place: Place) -> Iterator[Source]:
+    root = os.path.dirname(os.fsencode(place.url))
+    if os.path.isdir(os.path.join(root, b"packs")):
+        yield Sibling(root)
+
+
+def add_remote(ctx: Context, name: str, url: str, *, share: bool) -> None:
+    """Set a remote in git's configuration; `share` also names it in .mlver.toml."""
+    _check_name(name)
+    if name in ctx.settings.remotes():
+        raise UsageError(
+            f"a remote {name!r} is there already", fix=f"git mlver remote remove {name}"
+        )
+    remote = open_remote(check_value(url))
+    if os.path.isabs(url) and os.path.isdir(os.path.dirname(url.rstrip("/"))):
+        with disk_errors("making the remote's folder", url):
+            os.makedirs(url, exist_ok=True)
+    try:
+        remote.size("mlver.json")  # it answers: better to learn that now than at the first push
+    except RemoteError as error:
+        ctx.warn(f"{error.what}: {error.why}" if error.why else error.what)
+    finally:
+        remote.close()
+    set_value(ctx.repo, f"mlver.remote.{name}.url", url)
+    if share:
+        _share(ctx, name, url)
+
+
+def _share(ctx: Context, name: str, url: str) -> None:
+    path = os.path.join(ctx.repo.top, b".mlver.toml")
+    text = b""
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            text = file.read()
+    if name in ctx.settings.tree_remotes:
+        ctx.warn(f".mlver.toml names {name!r} already; it was left as it is")
+        return
+    addition = f'\n[remotes.{name}]\nurl = "{_toml(url)}"\n'.encode()
+    with open(path, "ab") as file:
+        file.write((b"" if not text or text.endswith(b"\n") else b"\n") + addition)
+
+
+def _toml(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _check_name(name: str) -> None:
+    if not name or not all(char.isalnum() or char in "-_" for char in name):
+        raise UsageError(f"{name!r} is no name for a remote", fix="use letters, digits, - and _")
+
+
+def remove_remote(ctx: Context, name: str) -> None:
+    """Forget a remote in git's configuration, and its trust. Nothing there is deleted."""
+    _check_name(name)
+    if name not in ctx.settings.remotes() and ctx.settings.get(f"trust.{name}.url") is None:
+        raise UsageError(f"no remote of this clone is called {name!r}", fix="git mlver remote list")
+    unset_section(ctx.repo, f"mlver.remote.{name}")
+    unset_section(ctx.repo, f"mlver.trust.{name}")
+
+
+def trust(ctx: Context, name: str) -> Place:
+    """Trust the remote that .mlver.toml names, at the URL that it has now."""
+    url = ctx.settings.tree_remotes.get(name)
+    if url is None:
+        raise UsageError(f".mlver.toml names no remote {name!r}", fix="git mlver remote list")
+    set_value(ctx.repo, f"mlver.trust.{name}.url", url)
+    return Place(name, url, "tree")

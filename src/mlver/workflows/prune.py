@@ -1,0 +1,198 @@
+"""`git mlver prune`: frees local content that a remote was just seen to hold.
+
+Kept, MUST: whatever no remote asked holds, and what only this machine names: the index and
+conflict stages of every worktree, stashes, reflogs, unpushed commits, unless a remote holds it.
+Content that nothing names any more and that no remote holds goes only after `expire` seconds.
+The store is held exclusively; a pack goes only when every record that is kept lies, durable, in
+another one. Dry run unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from mlver.errors import MlverError
+from mlver.exchange import layout
+from mlver.exchange.source import Catalog
+from mlver.git import history
+from mlver.git.repo import discover
+from mlver.model.digest import Digest
+from mlver.model.pointer import Pointer
+from mlver.store import files, pack, recovery
+from mlver.store.record import CHUNK, RECIPE
+from mlver.store.session import Session
+from mlver.workflows import places
+from mlver.workflows.context import Context
+
+EXPIRE = 14 * 24 * 3600
+Key = tuple[Digest, int]
+
+
+@dataclass(slots=True)
+class Pruned:
+    """Bytes in the store before and after (or what they would be), and blobs freed and kept."""
+
+    before: int = 0
+    after: int = 0
+    freed_blobs: int = 0
+    kept_blobs: int = 0
+
+
+def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
+    """Free what may go. Raises BusyError while the store is in use, RemoteError, MlverError."""
+    ctx.store.use(exclusive=True)
+    recovery.make_durable(ctx.store)
+    ctx.store.catch_up()
+    with closing(places.open_place(places.for_push(ctx))) as catalog:
+        result, keep = _plan(ctx, catalog, expire)
+        result.before = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
+        result.after = result.before - sum(
+            entry.length
+            for _, entry in _all_records(ctx)
+            if (entry.header.id, entry.header.kind) not in keep
+        )
+        if not dry_run:
+            _rewrite(ctx, keep)
+            result.after = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
+    return result
+
+
+def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Key]]:
+    named = named_pointers(ctx)
+    by_oid = {pointer.oid: pointer for pointer in named}
+    now = time.time()
+    result, keep = Pruned(), set[Key]()
+    remote = _Remote(catalog)
+    for oid, size, modified in _stored_blobs(ctx):
+        pointer = Pointer(oid, size)
+        is_named = by_oid.get(oid) == pointer
+        if _remote_holds(remote, ctx, pointer):
+            result.freed_blobs += 1
+        elif is_named or now - modified < expire:
+            result.kept_blobs += 1
+            keep |= _records(ctx, pointer)
+        else:
+            result.freed_blobs += 1
+    return result, keep
+
+
+def named_pointers(ctx: Context) -> set[Pointer]:
+    """Every pointer that refs, reflogs, stashes or an index of any worktree names."""
+    refs = [*history.all_refs(ctx.repo), *history.reflog_commits(ctx.repo)]
+    named = set(history.pointers_between(ctx.repo, refs))
+    for path, _ in history.worktrees(ctx.repo):
+        with suppress(MlverError, OSError):
+            named |= set(history.staged_pointers(discover(path)))
+    return named
+
+
+def _all_records(ctx: Context) -> Iterable[tuple[str, pack.Entry]]:
+    for name, path in ctx.store.pack_files():
+        fd = os.open(path, files.READ)
+        try:
+            yield from ((name, entry) for entry in pack.entries(fd))
+        finally:
+            os.close(fd)
+
+
+def _stored_blobs(ctx: Context) -> list[tuple[Digest, int, float]]:
+    """(oid, size, time stored) of everything that may be a blob.
+
+    A recipe is one. A chunk may be: the content of a small file looks like any chunk, so each
+    chunk that no recipe names is taken for a blob of its own.
+    """
+    chunks: dict[Digest, tuple[int, float]] = {}
+    recipes: dict[Digest, float] = {}
+    used: set[Digest] = set()
+    modified = {name: os.path.getmtime(path) for name, path in ctx.store.pack_files()}
+    for name, entry in _all_records(ctx):
+        if entry.header.kind == RECIPE:
+            recipes[entry.header.id] = max(recipes.get(entry.header.id, 0.0), modified[name])
+        else:
+            chunks[entry.header.id] = (entry.header.raw, modified[name])
+    blobs = []
+    for oid, when in recipes.items():
+        with suppress(MlverError):
+            recipe = ctx.store.recipe(oid)
+            used.update(digest for digest, _ in recipe.rows)
+            used.update(digest for digest, _ in ctx.store.rows(Pointer(oid, recipe.size)))
+            blobs.append((oid, recipe.size, when))
+    named = {pointer.oid for pointer in named_pointers(ctx)}
+    blobs += [
+        (digest, size, when)
+        for digest, (size, when) in chunks.items()
+        if digest not in used or digest in named
+    ]
+    return blobs
+
+
+def _remote_holds(remote: _Remote, ctx: Context, pointer: Pointer) -> bool:
+    """True if every record of the blob was found on the remote."""
+    try:
+        return all(remote.has(digest, kind) for digest, kind in sorted(_records(ctx, pointer)))
+    except MlverError:
+        return False
+
+
+class _Remote:
+    """A remote's index objects and the packs that were seen to be there."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._seen: dict[Digest, bool] = {}
+
+    def has(self, digest: Digest, kind: int) -> bool:
+        """The index names the record, and the pack that it names is there."""
+        found = self._catalog.find(digest, kind)
+        if found is None:
+            return False
+        if found.pack not in self._seen:
+            name = layout.pack_object(found.pack)
+            self._seen[found.pack] = self._catalog.remote.size(name) is not None
+        return self._seen[found.pack]
+
+
+def _records(ctx: Context, pointer: Pointer) -> set[Key]:
+    """Every record that the blob needs here, bases included."""
+    wanted: set[Key] = set()
+    if ctx.store.locate(pointer.oid, RECIPE) is not None:
+        wanted.add((pointer.oid, RECIPE))
+    for digest, _ in [*ctx.store.list_rows(pointer), *ctx.store.rows(pointer)]:
+        wanted.add((digest, CHUNK))
+        base = ctx.store.base_of_chunk(digest)
+        if base is not None:
+            wanted.add((base, CHUNK))
+    return wanted
+
+
+def _rewrite(ctx: Context, keep: set[Key]) -> None:
+    """Copy what is kept out of packs that also hold what goes, make it durable, delete those."""
+    doomed = []
+    left = set(keep)
+    with Session(ctx.store, replace=True) as session:
+        for _name, path in list(ctx.store.pack_files()):
+            fd = os.open(path, files.READ)
+            try:
+                entries = pack.entries(fd)
+                keys = {(entry.header.id, entry.header.kind) for entry in entries}
+                if keys and keys <= left:
+                    left -= keys
+                    continue
+                doomed.append(path)
+                for entry in entries:
+                    key = (entry.header.id, entry.header.kind)
+                    if key in left:
+                        left.discard(key)
+                        session.append([pack.copy_record(fd, entry)])
+            finally:
+                os.close(fd)
+    recovery.make_durable(ctx.store)
+    for path in doomed:
+        with files.disk_errors("pruning", path):
+            os.unlink(path)
+    files.fsync_folder(ctx.store.packs_dir)
+    ctx.store.rebuild_index()

@@ -1,0 +1,134 @@
+"""Content to a remote, before git's refs go anywhere.
+
+What a push needs is read from history: the pointers in the commits that git's remote has not.
+What the remote of content lacks is asked of it, each time. A remote that this clone has not
+pushed to before is asked about the whole history of what is pushed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+
+from mlver.errors import MissingContent
+from mlver.exchange import layout
+from mlver.exchange.push import Pusher, PushResult
+from mlver.exchange.source import Catalog
+from mlver.git import command, history
+from mlver.model.digest import short
+from mlver.model.pointer import Pointer
+from mlver.store import recovery
+from mlver.workflows import places
+from mlver.workflows.context import Context
+
+
+def before_push(
+    ctx: Context, remote: str, url: str, updates: Sequence[tuple[str, str]]
+) -> PushResult | None:
+    """The work of the pre-push hook. `updates`: (local, remote) object ids of each ref.
+
+    None where the commits name no content. Raises MlverError: git then sends nothing.
+    """
+    include = [local for local, _ in updates if local.strip("0")]
+    exclude = _present(ctx, [old for _, old in updates if old.strip("0")])
+    recent = history.pointers_between(ctx.repo, include, exclude)
+    if not recent and (not exclude or not history.pointers_between(ctx.repo, include)):
+        return None
+    place = places.for_push(ctx, git_remote=remote if remote != url else url)
+    with closing(places.open_place(place, create=True)) as catalog:
+        wanted = recent
+        if exclude and not _pushed_before(ctx, remote, catalog):
+            wanted = history.pointers_between(ctx.repo, include)
+        result = push_pointers(ctx, catalog, wanted)
+        _remember(ctx, remote, catalog)
+    return result
+
+
+def push(
+    ctx: Context, name: str | None, *, everything: bool = False, pointers: Iterable[Pointer] = ()
+) -> tuple[str, PushResult]:
+    """Push what branches, tags and the index name (`everything`: all refs and reflogs)."""
+    refs = history.all_refs(ctx.repo)
+    if not everything:
+        output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags")
+        refs = output.decode("ascii").split() + [head for _, head in history.worktrees(ctx.repo)]
+    else:
+        refs += history.reflog_commits(ctx.repo)
+    refs = [ref for ref in refs if ref.strip("0")]
+    wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+    place = places.for_push(ctx, name)
+    with closing(places.open_place(place, create=True)) as catalog:
+        return place.name, push_pointers(ctx, catalog, wanted)
+
+
+def push_pointers(ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes]) -> PushResult:
+    """Push these blobs; MissingContent names those that neither side has."""
+    ctx.store.use()
+    recovery.make_durable(ctx.store)
+    ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
+    try:
+        result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted)
+    finally:
+        ctx.progress.finish()
+    if result.absent:
+        raise _absent(ctx, wanted, result)
+    return result
+
+
+def _absent(ctx: Context, wanted: dict[Pointer, bytes], result: PushResult) -> MissingContent:
+    pointer = next(iter(result.absent))
+    return MissingContent(
+        f"{len(result.absent)} file(s) of these commits are neither here nor on the remote,"
+        f" first {os.fsdecode(wanted[pointer])} ({short(pointer.oid)})",
+        why="their content was never stored here, or was pruned",
+        fix="git mlver fetch --all, or add the file again and amend the commit",
+    )
+
+
+def _present(ctx: Context, names: Sequence[str]) -> list[str]:
+    """Of object ids that the other side has, those that this clone has too."""
+    if not names:
+        return []
+    done = command.attempt(
+        ["cat-file", "--batch-check=%(objectname) %(objecttype)"],
+        cwd=ctx.repo.worktree or ctx.repo.git_dir,
+        input="\n".join(names).encode() + b"\n",
+    )
+    rows = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
+    return [row[0] for row in rows if len(row) == 2 and row[1] in ("commit", "tag")]
+
+
+def _state_file(ctx: Context) -> bytes:
+    return os.path.join(ctx.repo.store_dir, b"pushed.json")
+
+
+def _read_state(ctx: Context) -> dict[str, str]:
+    with suppress(OSError, ValueError), open(_state_file(ctx), encoding="utf-8") as file:
+        state = json.load(file)
+        if isinstance(state, dict):
+            return state
+    return {}
+
+
+def _pushed_before(ctx: Context, remote: str, catalog: Catalog) -> bool:
+    """True if the last push to this git remote went to this very store of content.
+
+    Then what git's remote has was pushed there before its refs. It only shortens the walk
+    through history; what the store has is asked in any case.
+    """
+    meta = layout.read_meta(catalog.remote)
+    return meta is not None and _read_state(ctx).get(remote) == meta.get("id")
+
+
+def _remember(ctx: Context, remote: str, catalog: Catalog) -> None:
+    meta = layout.read_meta(catalog.remote)
+    if meta is not None and isinstance(meta.get("id"), str):
+        state = {**_read_state(ctx), remote: str(meta["id"])}
+        with suppress(OSError):
+            os.makedirs(ctx.repo.store_dir, exist_ok=True)
+            temporary = _state_file(ctx) + b".new"
+            with open(temporary, "w", encoding="utf-8") as file:
+                json.dump(state, file)
+            os.replace(temporary, _state_file(ctx))

@@ -1,0 +1,61 @@
+"""Bringing damaged or lost content back from places that still have it."""
+
+from __future__ import annotations
+
+import os
+
+from mlver.errors import CorruptContent, MissingContent, MlverError
+from mlver.git.worktree import Worktree
+from mlver.model.digest import Hasher
+from mlver.model.pointer import Pointer
+from mlver.store.ingest import Ingest
+from mlver.store.record import CHUNK, RECIPE
+from mlver.workflows.context import Context
+
+
+def forget_damaged(ctx: Context, pointer: Pointer) -> None:
+    """Take the damaged records of a blob for missing, so that they can be fetched again."""
+    try:
+        rows = [digest for digest, _ in ctx.store.list_rows(pointer)]
+        rows += [digest for digest, _ in ctx.store.rows(pointer)]
+    except MlverError:
+        ctx.store.forget(pointer.oid, RECIPE)
+        rows = [pointer.oid]
+    for digest in rows:
+        base = ctx.store.base_of_chunk(digest)
+        for damaged in {digest, base or digest}:
+            try:
+                ctx.store.chunk(damaged)
+            except CorruptContent:
+                ctx.store.forget(damaged, CHUNK)
+            except MissingContent:
+                continue
+
+
+def restore_from_worktree(ctx: Context, pointer: Pointer, path: bytes) -> bool:
+    """Store the blob again from the worktree's file, if that still holds it."""
+    if ctx.repo.worktree is None:
+        return False
+    with Worktree(ctx.repo.top) as worktree:
+        info = worktree.stat(path)
+        if info is None or info.st_size != pointer.size:
+            return False
+        try:
+            fd = worktree.open(path)
+        except OSError:
+            return False
+    try:
+        if not _is(fd, pointer):
+            return False
+        os.lseek(fd, 0, os.SEEK_SET)
+        with Ingest(ctx.store) as ingest:
+            return ingest.add(lambda view: os.readv(fd, [view])) == pointer
+    finally:
+        os.close(fd)
+
+
+def _is(fd: int, pointer: Pointer) -> bool:
+    hasher = Hasher()
+    while data := os.read(fd, 1 << 20):
+        hasher.update(data)
+    return hasher.digest() == pointer.oid
