@@ -38,8 +38,9 @@ class Settings:
     tree_default: str | None = None
 
     def get(self, key: str) -> str | None:
-        """The last value of `mlver.<key>` in git's configuration."""
-        values = self.git.get(key.lower())
+        """The last value of `mlver.<key>` in git's configuration; a subsection keeps its case."""
+        subsection, dot, name = key.rpartition(".")
+        values = self.git.get(subsection + dot + name.lower())
         return values[-1] if values else None
 
     def remotes(self) -> dict[str, str]:
@@ -53,7 +54,8 @@ class Settings:
     @property
     def file_mode(self) -> bool:
         """core.fileMode: False where the file system keeps no executable bit."""
-        return (self.git.get("core.filemode") or ["true"])[-1].lower() not in ("false", "no", "0")
+        value = (self.git.get("core.filemode") or ["true"])[-1]
+        return value.lower() not in ("false", "no", "off", "0", "")
 
     @property
     def smudge_limit(self) -> int:
@@ -74,10 +76,10 @@ def _git_values(repo: Repo) -> dict[str, list[str]]:
     )
     values: dict[str, list[str]] = {}
     for item in command.fields(done.stdout):
-        key, _, value = item.decode("utf-8", "surrogateescape").partition("\n")
-        _section, _, rest = key.partition(".")
-        # git lowers the first and last part of a key and keeps the subsection's case.
-        values.setdefault(rest, []).append(value)
+        key, newline, value = item.decode("utf-8", "surrogateescape").partition("\n")
+        # git lowers the first and last part of a key and keeps the subsection's case. A key
+        # without `= value` is how a configuration file says true.
+        values.setdefault(key.removeprefix("mlver."), []).append(value if newline else "true")
     return values
 
 

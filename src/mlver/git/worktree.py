@@ -40,6 +40,8 @@ def check_path(path: bytes) -> bytes:
 
 def _is_git(part: bytes) -> bool:
     """True for every name that some file system takes for `.git` (HFS+, NTFS)."""
+    if part.isascii() and part[:1] not in b".gG":
+        return False
     name = _IGNORABLE.sub("", part.decode("utf-8", "surrogateescape")).lower()
     name = name.split(":")[0].rstrip(". ")
     return name in (".git", "git~1")

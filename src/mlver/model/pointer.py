@@ -59,7 +59,10 @@ def is_conflicted(data: bytes | memoryview) -> bool:
     """
     if not 0 < len(data) <= _MAX_CONFLICT:
         return False
-    lines = bytes(data).split(b"\n")
+    text = bytes(data)
+    if not text.startswith((b"<<<<<<<", b"version mlver/1")):
+        return False
+    lines = text.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
     markers = [line for line in lines if _MARKER.match(line)]

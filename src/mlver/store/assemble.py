@@ -43,12 +43,23 @@ def read_blob(store: LocalStore, pointer: Pointer) -> Buffer:
     if place is not None:
         data: Buffer = store.chunk(pointer.oid)
     else:
-        data = b"".join(store.chunk(digest) for digest, _ in store.rows(pointer))
+        data = b"".join(_bounded(store, pointer))
         if digest_of(data) != pointer.oid:
             raise _mismatch(pointer)
     if len(data) != pointer.size:
         raise _mismatch(pointer)
     return data
+
+
+def _bounded(store: LocalStore, pointer: Pointer) -> Iterator[Buffer]:
+    """The blob's chunks; never more than its size, whatever its recipe says."""
+    size = 0
+    for digest, _ in store.rows(pointer):
+        data = store.chunk(digest)
+        size += len(data)
+        if size > pointer.size:
+            raise _mismatch(pointer)
+        yield data
 
 
 def stream_blob(
@@ -64,6 +75,8 @@ def stream_blob(
         for part in parts:
             hasher.update(part)
             size += len(part)
+        if size > pointer.size:  # a forged recipe must not fill the disk first
+            raise _mismatch(pointer)
         yield parts
     if size != pointer.size or hasher.digest() != pointer.oid:
         raise _mismatch(pointer)

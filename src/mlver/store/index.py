@@ -49,6 +49,8 @@ class Index:
         self.path = path
         self._names: dict[int, str] = {}
         self._db = self._open()
+        self.is_empty = False
+        """True while no pack was ever entered: a first add looks nothing up."""
 
     def _open(self) -> sqlite3.Connection:
         if self.path is None:
@@ -56,8 +58,8 @@ class Index:
         try:
             return self._connect()
         except sqlite3.OperationalError as error:
-            if _is_busy(error):
-                raise _busy() from error
+            if is_busy(error):
+                raise busy() from error
             self.path = None  # cannot be opened or written here: derive it in memory
             return self._open()
         except sqlite3.DatabaseError:
@@ -101,6 +103,7 @@ class Index:
         """Name → offset up to which the pack is entered, or SEALED, or CHECKED."""
         rows = self._db.execute("select num, name, upto from packs").fetchall()
         self._names = {num: name for num, name, _ in rows}
+        self.is_empty = not rows
         return {name: upto for _, name, upto in rows}
 
     def find(self, digest: bytes, kind: int) -> Location | None:
@@ -121,6 +124,7 @@ class Index:
     ) -> None:
         """Add a pack's records. `replace`: they supersede rows of the same id (a repair)."""
         verb = "replace" if replace else "ignore"
+        self.is_empty = False
         with self._transaction():
             self._db.execute(
                 "insert into packs (name, upto) values (?, ?)"
@@ -163,8 +167,8 @@ class Index:
         try:
             self._db.execute("begin immediate")
         except sqlite3.OperationalError as error:
-            if _is_busy(error):
-                raise _busy() from error
+            if is_busy(error):
+                raise busy() from error
             raise
         try:
             yield
@@ -179,11 +183,14 @@ class Index:
             self._db.close()
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+def is_busy(error: sqlite3.Error) -> bool:
+    """True where another process holds the database: no reason to take it for damaged."""
+    code = getattr(error, "sqlite_errorcode", 0)  # what the module itself raises has none
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _busy() -> BusyError:
+def busy() -> BusyError:
+    """The error for a database that stayed locked for as long as we wait."""
     return BusyError(
         "the store's index is locked",
         why=f"another process held it for {_WAIT_MS // 1000} s",

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from mlver.errors import MlverError
+from mlver.errors import CorruptContent, MissingContent, MlverError
 from mlver.model.digest import Digest, Hasher, digest_of
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import INLINE_ROWS, ListCutter, Recipe, Row, encode_rows
@@ -31,6 +31,7 @@ from mlver.store.align import Aligner
 from mlver.store.chunker import MAX, MIN, Chunker, spans
 from mlver.store.encode import Encoder
 from mlver.store.local import LocalStore
+from mlver.store.pack import NewRecord
 from mlver.store.record import RECIPE
 from mlver.store.session import Session
 
@@ -39,6 +40,7 @@ ReadInto = Callable[[memoryview], int]
 
 WINDOW = 4 * 1024 * 1024
 _AHEAD = 3
+_QUEUE = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -64,6 +66,9 @@ class Ingest:
         self._pool: ThreadPoolExecutor | None = None
         self._chunker: Chunker | None = None
         self._first = bytearray(WINDOW)
+        self._small = Encoder(store)
+        self._queued: dict[Digest, NewRecord] = {}
+        self._queued_bytes = 0
 
     def add(
         self, read_into: ReadInto, previous: Callable[[], Pointer | None] = lambda: None
@@ -81,14 +86,35 @@ class Ingest:
             return self.add_bytes(memoryview(self._first)[:length], previous)
         return self._add_long(read_into, previous)
 
+    def add_small(self, data: bytes) -> Pointer:
+        """Store a blob of at most MIN bytes, with others in one write: acknowledged by `flush`."""
+        oid = digest_of(data)
+        if oid not in self._queued and not self.session.has(oid):
+            self._queued[oid] = self._small.record(oid, data)
+            self._queued_bytes += len(data)
+            if self._queued_bytes >= _QUEUE:
+                self.flush()
+        return Pointer(oid, len(data))
+
+    def flush(self) -> None:
+        """Write what `add_small` has gathered."""
+        records, self._queued, self._queued_bytes = list(self._queued.values()), {}, 0
+        if records:
+            self.session.append(records)
+
     def add_bytes(
         self, data: memoryview, previous: Callable[[], Pointer | None] = lambda: None
     ) -> Pointer:
         """Store content that is in memory: known content is answered from its hash alone."""
         pointer = Pointer(digest_of(data), len(data))
-        if self.session.has(pointer.oid) or self.session.has(pointer.oid, RECIPE):
+        if self.session.has(pointer.oid):
             return pointer
-        lengths = [len(data)] if len(data) <= MIN else self._cutter().cut(data)
+        if len(data) <= MIN:  # one chunk by definition, and too short to be worth a base
+            self.session.append([self._small.record(pointer.oid, data)])
+            return pointer
+        if self._is_whole(pointer):
+            return pointer
+        lengths = self._cutter().cut(data)
         blob = _Blob(self, previous())
         if len(lengths) == 1:
             blob.store_chunk(pointer.oid, data, 0)
@@ -100,6 +126,18 @@ class Ingest:
             blob.store_chunk(digest, piece, start)
         blob.store_recipe(pointer)
         return pointer
+
+    def _is_whole(self, pointer: Pointer) -> bool:
+        """True if the blob's recipe is stored, and what it names: a power cut may take a chunk."""
+        if not self.session.has(pointer.oid, RECIPE):
+            return False
+        if self.session.wrote(pointer.oid, RECIPE):
+            return True
+        try:
+            return self.store.missing(pointer) is None
+        except (CorruptContent, MissingContent):
+            self.store.forget(pointer.oid, RECIPE)
+            return False
 
     def _add_long(self, read_into: ReadInto, previous: Callable[[], Pointer | None]) -> Pointer:
         blob = _Blob(self, previous())

@@ -20,12 +20,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from mlver.errors import BusyError, CorruptContent, MissingContent, MlverError
+from mlver.errors import BusyError, CorruptContent, LocalIOError, MissingContent, MlverError
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, Row, decode, decode_rows
 from mlver.store import files, pack, recovery
-from mlver.store.index import CHECKED, SEALED, Index, Location
+from mlver.store.index import CHECKED, SEALED, Index, Location, busy, is_busy
 from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec, Header, decode_header
 
 T = TypeVar("T")
@@ -67,9 +67,7 @@ class LocalStore:
     def close(self) -> None:
         """Release the index and the lock."""
         with self._lock:
-            if self._index is not None:
-                self._index.close()
-                self._index = None
+            self._drop_index()
         if self._users_fd >= 0:
             os.close(self._users_fd)
             self._users_fd = -1
@@ -83,27 +81,40 @@ class LocalStore:
     # -- the index -------------------------------------------------------------------------
 
     def _with_index(self, use: Callable[[Index], T]) -> T:
-        """Run `use` on the index; a damaged database is derived anew, once."""
-        with self._lock:
+        """Run `use` on the index; a damaged database is derived anew, at last in memory."""
+        with self._lock, files.disk_errors("reading the store", self.root):
             try:
                 return use(self._opened())
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
+                if is_busy(error):
+                    raise busy() from error
+            try:
                 self.rebuild_index()
                 return use(self._opened())
+            except sqlite3.DatabaseError:  # the disk is full, or fails
+                self._drop_index()
+                return use(self._opened(in_memory=True))
 
-    def _opened(self) -> Index:
+    def _opened(self, *, in_memory: bool = False) -> Index:
         if self._index is None:
             writable = os.path.isdir(self.root) and os.access(self.root, os.W_OK)
-            self._index = Index(self.index_path if writable else None)
-            self._catch_up(self._index)
+            self._index = Index(self.index_path if writable and not in_memory else None)
+            try:
+                self._catch_up(self._index)
+            except BaseException:
+                self._drop_index()  # half caught up, it would call content missing
+                raise
         return self._index
+
+    def _drop_index(self) -> None:
+        if self._index is not None:
+            self._index.close()
+            self._index = None
 
     def rebuild_index(self) -> None:
         """Throw the index away and derive it from the packs."""
         with self._lock:
-            if self._index is not None:
-                self._index.close()
-                self._index = None
+            self._drop_index()
             if os.access(self.root, os.W_OK):
                 Index.delete(self.index_path)
             self._opened()
@@ -138,11 +149,10 @@ class LocalStore:
 
     def pack_files(self) -> Iterator[tuple[str, bytes]]:
         """Name and path of every pack, durable ones first."""
-        for folder in (self.packs_dir, self.incoming_dir):
-            with contextlib.suppress(FileNotFoundError):
-                for file in sorted(os.listdir(folder)):
-                    if file.endswith(SUFFIX):
-                        yield pack_name(file), os.path.join(folder, file)
+        # incoming/ is listed first: a pack that is moved meanwhile is then seen in packs/.
+        incoming, durable = _packs_in(self.incoming_dir), _packs_in(self.packs_dir)
+        yield from durable.items()
+        yield from ((name, path) for name, path in incoming.items() if name not in durable)
 
     @staticmethod
     def _enter(index: Index, name: str, path: bytes, upto: int) -> None:
@@ -159,6 +169,14 @@ class LocalStore:
         """Where a record lies, or None if this store has none."""
         return self._with_index(lambda index: index.find(digest, kind))
 
+    def knows(self, digest: Digest, kind: int) -> bool:
+        """As `locate(...) is not None`, on the path that every chunk of an added file takes."""
+        with self._lock:
+            index = self._index
+            if index is not None and index.is_empty:
+                return False
+        return self.locate(digest, kind) is not None
+
     def holds(self, pointer: Pointer) -> bool:
         """True if the blob's record is here (its chunks are not looked at: see `missing`)."""
         found = self.locate(pointer.oid)
@@ -167,20 +185,34 @@ class LocalStore:
         return self.locate(pointer.oid, RECIPE) is not None
 
     def missing(self, pointer: Pointer) -> Digest | None:
-        """The first id without which the blob cannot be put together; None if it is whole."""
-        if self.locate(pointer.oid) is not None:
+        """The first id without which the blob cannot be put together; None if it is whole.
+
+        A delta whose base is gone is no use: it is forgotten, to be stored or fetched again.
+        """
+        if self._usable(pointer.oid):
             return None
         if self.locate(pointer.oid, RECIPE) is None:
             return pointer.oid
         outer = self.recipe(pointer.oid)
         for digest, _ in outer.rows:
-            if self.locate(digest) is None:
+            if not self._usable(digest):
                 return digest
         if outer.depth:
             for digest, _ in self.rows(pointer):
-                if self.locate(digest) is None:
+                if not self._usable(digest):
                     return digest
         return None
+
+    def _usable(self, digest: Digest) -> bool:
+        place = self.locate(digest)
+        if place is None or place.codec != DELTA:
+            return place is not None
+        base = self.base_of_chunk(digest)
+        if base is not None and self.locate(base) is not None:
+            return True
+        with contextlib.suppress(BusyError):
+            self.forget(digest)
+        return False
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -279,10 +311,17 @@ class LocalStore:
         """Take a damaged record for missing, so that the content can be stored again."""
         self._with_index(lambda index: index.forget(digest, kind))
 
-    def enter(self, name: str, entries: list[pack.Entry], upto: int, *, replace: bool) -> None:
-        """Make written records known. Failing here loses nothing: the packs are read again."""
-        with contextlib.suppress(sqlite3.OperationalError, BusyError):
+    def enter(self, name: str, entries: list[pack.Entry], upto: int, *, replace: bool) -> bool:
+        """Make written records known; False where that failed.
+
+        That loses nothing, since the packs are read again, as long as no later call passes these
+        entries over: a pack that is entered up to an offset is not read before it again.
+        """
+        try:
             self._with_index(lambda index: index.enter(name, entries, upto, replace=replace))
+        except (sqlite3.Error, BusyError, LocalIOError):
+            return False
+        return True
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -312,6 +351,15 @@ def _footer_or_scan(fd: int, upto: int) -> tuple[list[pack.Entry], int]:
         return pack.read_footer(fd), SEALED
     entries = list(pack.scan(fd, upto))
     return entries, entries[-1].offset + entries[-1].length if entries else upto
+
+
+def _packs_in(folder: bytes) -> dict[str, bytes]:
+    """Name → path of the packs in a folder, sorted; none where it is not there."""
+    try:
+        listed = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return {}
+    return {pack_name(file): os.path.join(folder, file) for file in listed if file.endswith(SUFFIX)}
 
 
 def pack_name(file: bytes) -> str:

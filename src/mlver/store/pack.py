@@ -8,11 +8,13 @@
              (32), "MLVREND1"
 
 Invariant: every byte before `PackWriter.end` is whole records. A writer that fails in mid-record
-cuts the file back; one that is killed leaves a tail that `scan` stops at.
+cuts the file back to the last whole one (never further: another process may have seen it); one
+that is killed leaves a tail that `scan` stops at.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -89,10 +91,13 @@ def decode_footer(tail: Buffer, pack_size: int) -> list[Entry] | int:
     table = bytes(tail[-needed : -_TRAILER.size])
     if keyed_digest(_DOMAIN, table) != digest:
         raise CorruptContent("a pack's footer does not match its digest")
-    return [
+    found = [
         Entry(Header(kind, codec, stored, raw, Digest(id_)), offset)
         for id_, kind, codec, _zero, offset, stored, raw in _ROW.iter_unpack(table)
     ]
+    if any(not len(PACK_HEADER) <= e.offset <= start - e.length for e in found):
+        raise CorruptContent("a pack's footer names a place outside of its records")
+    return found
 
 
 def read_footer(fd: int) -> list[Entry]:
@@ -145,6 +150,16 @@ def copy_record(fd: int, entry: Entry) -> NewRecord:
     return NewRecord(head.kind, head.codec, head.raw, head.id, (payload,))
 
 
+def _create_locked(path: files.Path) -> int:
+    """A new file, locked before anyone can have taken it for one whose writer is gone."""
+    while True:
+        fd = os.open(path, files.APPEND_NEW, 0o644)
+        files.lock(fd, wait=True)
+        if os.path.exists(path):
+            return fd
+        os.close(fd)  # between open and lock, make_durable saw an empty pack and removed it
+
+
 class PackWriter:
     """Appends records to one new pack file. Not for several threads at once: the caller locks.
 
@@ -155,13 +170,22 @@ class PackWriter:
     def __init__(self, path: files.Path) -> None:
         self.path = path
         self.entries: list[Entry] = []
-        self.fd = os.open(path, files.APPEND_NEW, 0o644)
-        files.lock(self.fd)
-        files.write_all(self.fd, [PACK_HEADER])
+        self.end = 0
+        self.fd = _create_locked(path)
+        try:
+            self._write([PACK_HEADER], [])
+        except BaseException:
+            os.close(self.fd)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise
         self.end = len(PACK_HEADER)
 
     def append(self, records: Iterable[NewRecord]) -> list[Entry]:
-        """Write `records` in one go. All of them are in the file, or none (OSError)."""
+        """Write `records` in one go, and return their entries once all of them are in the file.
+
+        Raises OSError: then those that are whole in the file stay there, and the rest is cut off.
+        """
         new: list[Entry] = []
         parts: list[Buffer] = []
         end = self.end
@@ -170,23 +194,33 @@ class PackWriter:
             new.append(Entry(header, end))
             end += new[-1].length
             parts += record_parts
-        self._write(parts)
+        self._write(parts, new)
         self.end = end
         self.entries += new
         return new
 
-    def _write(self, parts: list[Buffer]) -> None:
+    def _write(self, parts: list[Buffer], new: list[Entry]) -> None:
+        os.lseek(self.fd, self.end, os.SEEK_SET)  # an earlier failure may have left a tail
         try:
             files.write_all(self.fd, parts)
         except BaseException:
-            os.ftruncate(self.fd, self.end)
-            os.lseek(self.fd, self.end, os.SEEK_SET)
+            with contextlib.suppress(OSError):  # the first error is the one to tell
+                self._cut_back(new, os.lseek(self.fd, 0, os.SEEK_CUR))
             raise
+
+    def _cut_back(self, new: list[Entry], written: int) -> None:
+        # A whole record may have been entered by another process, and content acknowledged on
+        # the strength of it: it stays. A torn one is never entered (`scan`).
+        for entry in new:
+            if entry.offset + entry.length <= written:
+                self.entries.append(entry)
+                self.end = entry.offset + entry.length
+        os.ftruncate(self.fd, self.end)
 
     def seal(self) -> None:
         """Write the footer and close. A pack without records is removed instead."""
         if self.entries:
-            self._write([encode_footer(self.entries, self.end)])
+            self._write([encode_footer(self.entries, self.end)], [])
         else:
             os.unlink(self.path)
         os.close(self.fd)

@@ -1,10 +1,11 @@
 """How content becomes durable, and what is believed after a crash.
 
-Write order, MUST: records, then footer; then fsync of the file, rename from incoming/ to packs/,
-fsync of both folders. Only then may a commit name the content. Within one boot a written record
-is there even if its writer was killed: the pack is read back to its last whole record. After
-another boot (a power cut) a pack still in incoming/ may have lost any page that was not synced:
-each of its records is decoded and verified before it counts.
+Write order, MUST: records, then footer; then fsync of the file and of its folder, rename from
+incoming/ to packs/, fsync of both folders, the one that gains the name first: at every moment the
+pack is durable under one of its names. Only then may a commit name the content. Within one boot
+a written record is there even if its writer was killed: the pack is read back to its last whole
+record. After another boot (a power cut) a pack still in incoming/ may have lost any page that was
+not synced: each of its records is decoded and verified before it counts.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def make_durable(store: LocalStore) -> int:
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 settled += _settle(store, os.path.join(store.incoming_dir, name))
         if names:
-            for folder in (store.incoming_dir, store.packs_dir, store.root):
+            parent = os.path.dirname(store.root) or b"."
+            for folder in (store.packs_dir, store.incoming_dir, store.root, parent):
                 files.fsync_folder(folder)
     return settled
 
@@ -84,6 +86,7 @@ def _settle(store: LocalStore, path: bytes) -> int:
             os.unlink(path)
             return 0
         os.fsync(fd)
+        files.fsync_folder(store.incoming_dir)  # the old name holds until the new one does
         os.rename(path, store.durable_path(path))
         return 1
     finally:

@@ -2,7 +2,7 @@
 
 Invariant: when `append` returns, the records are in the pack file (readable after a kill); they
 are durable only after `recovery.make_durable`. Several threads may append. A failed write (a
-full disk) leaves the pack as it was before, and the error is raised.
+full disk) leaves whole records only, and the error is raised: nothing is acknowledged.
 """
 
 from __future__ import annotations
@@ -35,16 +35,21 @@ class Session:
         self._writer: pack.PackWriter | None = None
         self._name = ""
         self._entered = 0
+        self._enter_at = _INDEX_EVERY
         self._new: set[tuple[bytes, int]] = set()
         self.written = 0
         store.use()
 
     def has(self, digest: Digest, kind: int = CHUNK) -> bool:
         """True if the record is stored: here, before, or by this session."""
-        return (digest, kind) in self._new or self.store.locate(digest, kind) is not None
+        return (digest, kind) in self._new or self.store.knows(digest, kind)
+
+    def wrote(self, digest: Digest, kind: int = CHUNK) -> bool:
+        """True if this session stored the record, and has not made it findable yet."""
+        return (digest, kind) in self._new
 
     def append(self, records: Iterable[pack.NewRecord]) -> None:
-        """Store records. Raises LocalIOError; then none of them is stored."""
+        """Store records. Raises LocalIOError; then none of them counts as stored."""
         with self._lock, files.disk_errors("storing content", self.store.root):
             if self._writer is not None and self._writer.end >= PACK_LIMIT:
                 self._seal()
@@ -54,7 +59,7 @@ class Session:
             entries = self._writer.append(records)
             self._new.update((entry.header.id, entry.header.kind) for entry in entries)
             self.written += sum(entry.length for entry in entries)
-            if len(self._writer.entries) - self._entered >= _INDEX_EVERY:
+            if len(self._writer.entries) >= self._enter_at:
                 self._enter(self._writer.end)
 
     def publish(self) -> None:
@@ -66,9 +71,10 @@ class Session:
     def _enter(self, upto: int) -> None:
         assert self._writer is not None
         fresh = self._writer.entries[self._entered :]
-        self.store.enter(self._name, fresh, upto, replace=self._replace)
-        self._entered = len(self._writer.entries)
-        self._new.clear()
+        self._enter_at = len(self._writer.entries) + _INDEX_EVERY
+        if self.store.enter(self._name, fresh, upto, replace=self._replace):
+            self._entered = len(self._writer.entries)
+            self._new.clear()
 
     def _seal(self) -> None:
         assert self._writer is not None
@@ -79,12 +85,12 @@ class Session:
             writer.abandon()  # a full disk: the records are whole, only the footer is missing
             raise
         finally:
-            if writer.entries:
-                self.store.enter(
-                    self._name, writer.entries[self._entered :], SEALED, replace=self._replace
-                )
-            self._entered = 0
-            self._new.clear()
+            fresh = writer.entries[self._entered :]
+            self._entered, self._enter_at = 0, _INDEX_EVERY
+            if writer.entries and self.store.enter(
+                self._name, fresh, SEALED, replace=self._replace
+            ):
+                self._new.clear()
 
     def close(self) -> None:
         """Seal the pack. An error here loses nothing: an unsealed pack is read back."""

@@ -20,8 +20,12 @@ from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
 from mlver.store import files
+from mlver.store.chunker import MIN
 from mlver.store.ingest import Ingest
 from mlver.workflows.context import Context
+
+_SMALL = MIN
+"""Files of at most this many bytes are one chunk, read in one call."""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class _Read:
     candidate: Candidate
     stored: bytes
     mode: str
+    size: int
     info: os.stat_result | None
 
 
@@ -57,10 +62,14 @@ def add(ctx: Context, pathspecs: Sequence[bytes], cwd: bytes) -> Added:
     wanted = filtered(ctx.repo, [item.path for item in found])
     result = Added()
     with Worktree(ctx.repo.top) as worktree:
-        ours = [item for item in found if item.path in wanted and _is_file(worktree, item.path)]
+        ours = []
+        for item in found:
+            info = worktree.stat(item.path) if item.path in wanted else None
+            if info is not None and stat.S_ISREG(info.st_mode):
+                ours.append((item, info))
         if ours:
             add_files(ctx, worktree, ours, result)
-    taken = {item.path for item in ours}
+    taken = {item.path for item, _ in ours}
     result.others = [item.path for item in found if item.path not in taken]
     if result.others:
         _leave_to_git(ctx, result.others)
@@ -97,28 +106,26 @@ def _refuse_unmatched(
         raise UsageError("nothing was added", why=why)
 
 
-def _is_file(worktree: Worktree, path: bytes) -> bool:
-    info = worktree.stat(path)
-    return info is not None and stat.S_ISREG(info.st_mode)
-
-
-def add_files(ctx: Context, worktree: Worktree, ours: Sequence[Candidate], result: Added) -> None:
+def add_files(
+    ctx: Context,
+    worktree: Worktree,
+    ours: Sequence[tuple[Candidate, os.stat_result]],
+    result: Added,
+) -> None:
     """Store these files and put their pointers into the index, stat data included."""
-    old = pointers_of(ctx.repo, (item.blob for item in ours if item.blob and item.blob.strip("0")))
-    total = sum(info.st_size for item in ours if (info := worktree.stat(item.path)))
-    ctx.progress.start("adding", total)
-    reads: list[_Read] = []
+    blobs = (item.blob for item, _ in ours if item.blob and item.blob.strip("0"))
+    old = pointers_of(ctx.repo, blobs)
+    ctx.progress.start("adding", sum(info.st_size for _, info in ours))
     try:
         with Ingest(ctx.store) as ingest:
-            for item in ours:
-                reads.append(_store(ctx, worktree, ingest, item, old.get(item.blob or "")))
-                info = reads[-1].info
-                result.ours[item.path] = info.st_size if info else 0
-                ctx.progress.step(result.ours[item.path])
+            reader = _Reader(ctx, worktree, ingest)
+            reads = [reader.read(item, old.get(item.blob or "")) for item, _ in ours]
+            ingest.flush()
             result.written = ingest.session.written
             put_entries(ctx, reads)
     finally:
         ctx.progress.finish()
+    result.ours = {read.candidate.path: read.size for read in reads}
 
 
 def put_entries(ctx: Context, reads: Sequence[_Read]) -> None:
@@ -140,54 +147,57 @@ def put_entries(ctx: Context, reads: Sequence[_Read]) -> None:
         ctx.warn(f"the index could not be refreshed ({error.what}); git will do it")
 
 
-def _store(
-    ctx: Context, worktree: Worktree, ingest: Ingest, item: Candidate, old: Pointer | None
-) -> _Read:
-    with files.disk_errors("reading", item.path):
-        fd = worktree.open(item.path)
-    try:
-        before = os.fstat(fd)
-        stored = _stored(ingest, fd, before.st_size, item.path, old)
-        after = os.fstat(fd)
-    finally:
-        os.close(fd)
-    mode = _mode(ctx, item, after)
-    settled = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    if not settled:
-        ctx.warn(
-            f"{os.fsdecode(item.path)} changed while it was read; add it again when it is done"
-        )
-    return _Read(item, stored, mode, after if settled else None)
+class _Reader:
+    """Reads files into the store, one after another; a small one costs a handful of calls."""
 
+    def __init__(self, ctx: Context, worktree: Worktree, ingest: Ingest) -> None:
+        self._ctx, self._worktree, self._ingest = ctx, worktree, ingest
+        self._file_mode = ctx.settings.file_mode
 
-def _stored(ingest: Ingest, fd: int, size: int, path: bytes, old: Pointer | None) -> bytes:
-    with files.disk_errors("reading", path):
-        if size < 16 * 1024:
-            data = memoryview(files.pread(fd, size + 1, 0))
+    def read(self, item: Candidate, old: Pointer | None) -> _Read:
+        """Store one file. Raises LocalIOError."""
+        try:
+            fd = self._worktree.open(item.path)
+            try:
+                before = os.fstat(fd)
+                stored = self._store(fd, before.st_size, old)
+                after = os.fstat(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise files.local_error(error, "reading", item.path) from error
+        settled = before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
+        if not settled:
+            name = os.fsdecode(item.path)
+            self._ctx.warn(f"{name} changed while it was read; add it again when it is done")
+        info = after if settled else None
+        return _Read(item, stored, self._mode(item, after), after.st_size, info)
+
+    def _store(self, fd: int, size: int, old: Pointer | None) -> bytes:
+        if size <= _SMALL:
+            data = os.read(fd, size + 1)
             if len(data) == size:
-                return _small(ingest, data, old)
-    os.lseek(fd, 0, os.SEEK_SET)
+                self._ctx.progress.step(size)
+                return self._small(data)
+            os.lseek(fd, 0, os.SEEK_SET)  # it grows: read it as a stream
 
-    def read_into(view: memoryview) -> int:
-        with files.disk_errors("reading", path):
-            return os.readv(fd, [view])
+        def read_into(view: memoryview) -> int:
+            count = os.readv(fd, [view])
+            self._ctx.progress.step(count)
+            return count
 
-    pointer = ingest.add(read_into, lambda: old)
-    return b"" if pointer is None else pointer.encode()
+        pointer = self._ingest.add(read_into, lambda: old)
+        return b"" if pointer is None else pointer.encode()
 
+    def _small(self, data: bytes) -> bytes:
+        if not data or pointers.parse(data) or pointers.is_conflicted(data):
+            return data
+        return self._ingest.add_small(data).encode()
 
-def _small(ingest: Ingest, data: memoryview, old: Pointer | None) -> bytes:
-    if not data:
-        return b""
-    if pointers.parse(data) or pointers.is_conflicted(data):
-        return bytes(data)
-    return ingest.add_bytes(data, lambda: old).encode()
-
-
-def _mode(ctx: Context, item: Candidate, info: os.stat_result) -> str:
-    if not ctx.settings.file_mode:
-        return item.mode if item.mode in (REGULAR, EXECUTABLE) else REGULAR
-    return EXECUTABLE if info.st_mode & stat.S_IXUSR else REGULAR
+    def _mode(self, item: Candidate, info: os.stat_result) -> str:
+        if not self._file_mode:
+            return item.mode if item.mode in (REGULAR, EXECUTABLE) else REGULAR
+        return EXECUTABLE if info.st_mode & stat.S_IXUSR else REGULAR
 
 
 def _leave_to_git(ctx: Context, paths: Sequence[bytes]) -> None:
