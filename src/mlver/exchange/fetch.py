@@ -120,7 +120,8 @@ class Fetcher:
                     why="asked: " + (", ".join(s.name for s in self._sources) or "none"),
                 )
             header, payload = split_record(self._raw(wanted), pointer.oid, RECIPE)
-        recipe = decode(self._store.codec().decode(header, payload, self._store.full_chunk))
+        body = self._store.codec().decode(header, payload, self._store.full_chunk)
+        recipe = decode(body, pointer.oid)
         if recipe.size != pointer.size:
             raise CorruptContent(f"the recipe of {short(pointer.oid)} is of another size")
         return NewRecord(RECIPE, header.codec, header.raw, header.id, (payload,)), recipe

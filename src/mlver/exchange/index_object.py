@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver.errors import CorruptContent
 from mlver.model.digest import SIZE, Digest, keyed_digest
@@ -31,8 +31,7 @@ _NONE = 0xFFFFFFFF
 _DOMAIN = b"mlver/1 index"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A record on a remote: its pack, the offset of its header, lengths in bytes, its base."""
 
     id: Digest

@@ -6,8 +6,9 @@ chunks*, stored like any other chunk, and the payload names those (depth 1): two
 file then share most of their list, and the rest is small as deltas. Where a list is cut depends
 on the rows' ids alone, so an insertion moves no later cut. Format: docs/format/recipe.md.
 
-The payload ends in a digest of its own under the recipe's domain: it is checked before any row
-is believed.
+The payload ends in a digest of its own, under the recipe's domain and over the blob's oid too: it
+is checked before any row is believed. A recipe is stored only when the whole blob was hashed, so
+chunks that match their ids, in the order of a recipe that matches this digest, are the blob.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ class Recipe:
     depth: int
     rows: tuple[Row, ...]
 
-    def encode(self) -> bytes:
-        """The payload of a recipe record."""
+    def encode(self, oid: Digest) -> bytes:
+        """The payload of the recipe record of the blob `oid`."""
         body = _HEAD.pack(_VERSION, self.depth, 0, len(self.rows), self.size) + encode_rows(
             self.rows
         )
-        return body + keyed_digest(_DOMAIN, body)
+        return body + keyed_digest(_DOMAIN, oid + body)
 
 
-def decode(payload: bytes | memoryview) -> Recipe:
-    """The recipe in `payload`. Raises CorruptContent unless every byte of it holds together."""
+def decode(payload: bytes | memoryview, oid: Digest) -> Recipe:
+    """The recipe of the blob `oid`. Raises CorruptContent unless every byte holds together."""
     data = bytes(payload)
-    if len(data) < _HEAD.size + SIZE or keyed_digest(_DOMAIN, data[:-SIZE]) != data[-SIZE:]:
+    if len(data) < _HEAD.size + SIZE or keyed_digest(_DOMAIN, oid + data[:-SIZE]) != data[-SIZE:]:
         raise CorruptContent("a recipe does not match its own digest")
     version, depth, _reserved, count, size = _HEAD.unpack_from(data)
     body = data[_HEAD.size : -SIZE]

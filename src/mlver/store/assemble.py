@@ -1,8 +1,9 @@
 """Content out of the store: every byte verified before it can be seen.
 
 Chunks are located in order and read in runs that lie side by side in a pack; a pool decodes and
-verifies them, some runs ahead, while the caller hashes the whole and writes. A blob's own digest
-is checked before `write_file` gives the file its name.
+verifies them, some runs ahead, while the caller writes. The whole is not hashed once more: each
+chunk matches its id, and the recipe that orders them matches a digest that covers the blob's oid
+and was stored only when the whole had been hashed (model/recipe.py).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mlver.errors import CorruptContent, MissingContent
-from mlver.model.digest import Digest, Hasher, digest_of, short
+from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
 from mlver.store import files
 from mlver.store.index import Location
-from mlver.store.local import LocalStore, split_record
+from mlver.store.local import LocalStore, batched, split_record
 from mlver.store.record import CHUNK, HEADER, Buffer
 
 RUN = 2 * 1024 * 1024
@@ -44,8 +45,6 @@ def read_blob(store: LocalStore, pointer: Pointer) -> Buffer:
         data: Buffer = store.chunk(pointer.oid)
     else:
         data = b"".join(_bounded(store, pointer))
-        if digest_of(data) != pointer.oid:
-            raise _mismatch(pointer)
     if len(data) != pointer.size:
         raise _mismatch(pointer)
     return data
@@ -65,20 +64,18 @@ def _bounded(store: LocalStore, pointer: Pointer) -> Iterator[Buffer]:
 def stream_blob(
     store: LocalStore, pointer: Pointer, pool: ThreadPoolExecutor
 ) -> Iterator[list[Buffer]]:
-    """The blob in order, as lists of verified chunks; the digest of the whole is checked last.
+    """The blob in order, as lists of verified chunks.
 
-    Raises MissingContent, CorruptContent; the latter also after everything was yielded, so that
-    nothing may be shown as complete before the iterator has ended.
+    Raises MissingContent, CorruptContent; the latter also after everything was yielded (another
+    size than the pointer's), so that nothing is complete before the iterator has ended.
     """
-    hasher, size = Hasher(), 0
+    size = 0
     for parts in stream_rows(store, store.rows(pointer), pool):
-        for part in parts:
-            hasher.update(part)
-            size += len(part)
+        size += sum(map(len, parts))
         if size > pointer.size:  # a forged recipe must not fill the disk first
             raise _mismatch(pointer)
         yield parts
-    if size != pointer.size or hasher.digest() != pointer.oid:
+    if size != pointer.size:
         raise _mismatch(pointer)
 
 
@@ -99,12 +96,18 @@ def stream_rows(
             future.cancel()
 
 
+def _located(store: LocalStore, rows: Iterable[Row]) -> Iterator[tuple[Digest, Location]]:
+    for batch in batched(rows):
+        places = store.locate_many([digest for digest, _ in batch])
+        for digest, _ in batch:
+            if digest not in places:
+                raise MissingContent(f"chunk {short(digest)} is not in this store")
+            yield digest, places[digest]
+
+
 def _runs(store: LocalStore, rows: Iterable[Row]) -> Iterator[_Run]:
     run: _Run | None = None
-    for digest, _length in rows:
-        place = store.locate(digest)
-        if place is None:
-            raise MissingContent(f"chunk {short(digest)} is not in this store")
+    for digest, place in _located(store, rows):
         if run is not None and _extend(run, digest, place):
             continue
         if run is not None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from mlver.errors import BusyError
 from mlver.store.pack import Entry
@@ -21,6 +21,7 @@ SEALED, CHECKED = -1, -2
 """Instead of an offset: the footer was read; every record was read and verified."""
 _VERSION = 1
 _WAIT_MS = 10_000
+_AT_ONCE = 500
 _SCHEMA = f"""
 create table if not exists packs (num integer primary key, name text unique, upto integer);
 create table if not exists records (
@@ -30,8 +31,7 @@ pragma user_version = {_VERSION};
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A record's place: pack by name, offset of its header, lengths in bytes."""
 
     pack: str
@@ -118,6 +118,24 @@ class Index:
             self.packs()
         name = self._names.get(row[0])
         return None if name is None else Location(name, *row[1:])
+
+    def find_many(self, digests: Sequence[bytes], kind: int) -> dict[bytes, Location]:
+        """Where records of one kind lie; those that are not here are left out."""
+        found = {}
+        for start in range(0, len(digests), _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(some))
+            rows = self._db.execute(
+                "select id, pack, offset, stored, raw, codec from records"
+                f" where kind = {kind:d} and id in ({marks})",
+                some,
+            ).fetchall()
+            for digest, pack, *place in rows:
+                if pack not in self._names:
+                    self.packs()
+                if pack in self._names:
+                    found[digest] = Location(self._names[pack], *place)
+        return found
 
     def enter(
         self, name: str, entries: Iterable[Entry], upto: int, *, replace: bool = False

@@ -284,7 +284,7 @@ class _Blob:
         else:
             recipe = Recipe(pointer.size, 0, tuple(self._rows))
         base = None
-        payload = recipe.encode()
+        payload = recipe.encode(pointer.oid)
         record = Encoder(self._store).record(pointer.oid, payload, base, RECIPE)
         self._session.append([record])
 

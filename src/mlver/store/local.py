@@ -17,7 +17,8 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from mlver.errors import BusyError, CorruptContent, LocalIOError, MissingContent, MlverError
@@ -194,17 +195,26 @@ class LocalStore:
         if self.locate(pointer.oid, RECIPE) is None:
             return pointer.oid
         outer = self.recipe(pointer.oid)
-        for digest, _ in outer.rows:
-            if not self._usable(digest):
-                return digest
-        if outer.depth:
-            for digest, _ in self.rows(pointer):
-                if not self._usable(digest):
+        return self._first_absent(outer.rows) or (
+            self._first_absent(self.rows(pointer)) if outer.depth else None
+        )
+
+    def _first_absent(self, rows: Iterable[Row]) -> Digest | None:
+        for batch in batched(rows):
+            found = self.locate_many([digest for digest, _ in batch])
+            for digest, _ in batch:
+                if not self._usable_at(digest, found.get(digest)):
                     return digest
         return None
 
+    def locate_many(self, digests: Sequence[Digest]) -> dict[bytes, Location]:
+        """Where chunks lie, asked in one go; those that are not here are left out."""
+        return self._with_index(lambda index: index.find_many(digests, CHUNK))
+
     def _usable(self, digest: Digest) -> bool:
-        place = self.locate(digest)
+        return self._usable_at(digest, self.locate(digest))
+
+    def _usable_at(self, digest: Digest, place: Location | None) -> bool:
         if place is None or place.codec != DELTA:
             return place is not None
         base = self.base_of_chunk(digest)
@@ -286,7 +296,7 @@ class LocalStore:
     def recipe(self, oid: Digest) -> Recipe:
         """A blob's recipe, checked by its own digest. Raises MissingContent, CorruptContent."""
         header, payload = self.record(oid, RECIPE)
-        return decode(self.codec().decode(header, payload, self.full_chunk))
+        return decode(self.codec().decode(header, payload, self.full_chunk), oid)
 
     def rows(self, pointer: Pointer) -> Iterator[Row]:
         """The blob's chunks in order. Raises MissingContent, CorruptContent."""
@@ -334,6 +344,13 @@ class LocalStore:
         name = secrets.token_hex(10)
         file = f"{name}-{_boot()}".encode() + SUFFIX
         return name, os.path.join(self.incoming_dir, file)
+
+
+def batched(rows: Iterable[Row], size: int = 500) -> Iterator[list[Row]]:
+    """Rows in lists of at most `size`."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def split_record(data: Buffer, digest: Digest, kind: int) -> tuple[Header, Buffer]:

@@ -18,7 +18,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver.errors import CorruptContent
 from mlver.model.digest import Digest, keyed_digest
@@ -33,8 +33,7 @@ _DOMAIN = b"mlver/1 pack footer"
 _SCAN = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Where a record lies in a pack: `offset` is that of its header, in bytes."""
 
     header: Header
@@ -46,8 +45,7 @@ class Entry:
         return HEADER + self.header.stored
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(NamedTuple):
     """A record to be written; `payload` is given in parts so that none is copied."""
 
     kind: int

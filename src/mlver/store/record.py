@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlver.errors import CorruptContent
 from mlver.model.digest import SIZE, Digest, digest_of, short
@@ -45,8 +44,7 @@ LEVEL = 1
 _DELTA_LEVEL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """A record's header, as read. `stored` and `raw` are lengths in bytes."""
 
     kind: int

@@ -46,7 +46,7 @@ def _verifies(store: LocalStore, fd: int, entry: pack.Entry) -> bool:
     try:
         data = store.codec().decode(entry.header, payload, store.full_chunk)
         if entry.header.kind == RECIPE:
-            recipe.decode(data)
+            recipe.decode(data, entry.header.id)
     except (CorruptContent, MissingContent):
         return False
     return True

@@ -116,7 +116,7 @@ def _verifies(store: LocalStore, data: bytes, digest: Digest, kind: int) -> bool
         header, payload = split_record(data, digest, kind)
         decoded = store.codec().decode(header, payload, store.full_chunk)
         if kind == RECIPE:
-            recipe.decode(decoded)
+            recipe.decode(decoded, digest)
     except MlverError:
         return False
     return True
