@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +87,8 @@ def _toml(repo: Repo) -> dict[str, Any]:
         return {}
     try:
         with open(os.path.join(repo.worktree, FILE), "rb") as file:
+            import tomllib  # 4 ms, for those who have the file
+
             return tomllib.load(file)
     except FileNotFoundError:
         return {}

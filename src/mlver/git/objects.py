@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,6 +65,8 @@ def filtered(repo: Repo, paths: Sequence[bytes]) -> set[bytes]:
 
 def blob_id(repo: Repo, data: bytes) -> str:
     """The id that git gives to a blob of this content, in hex."""
+    import hashlib  # OpenSSL: 4 ms that a commit without large files need not pay
+
     hasher = hashlib.new(repo.hash_name, b"blob %d\0" % len(data), usedforsecurity=False)
     hasher.update(data)
     return hasher.hexdigest()

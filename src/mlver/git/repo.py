@@ -56,35 +56,23 @@ class Repo:
         return command.run(args, cwd=self.worktree or self.git_dir, input=input)
 
 
+_ASK = ["--is-bare-repository", "--show-object-format", "--absolute-git-dir", "--git-common-dir"]
+
+
 def discover(cwd: bytes | None = None) -> Repo:
     """The repository around `cwd`. Raises RepositoryError where there is none, or git refuses."""
-    args = ["rev-parse", "--is-bare-repository", "--show-object-format"]
-    args += ["--absolute-git-dir", "--git-common-dir"]
-    done = command.attempt(args, cwd=cwd)
-    lines = done.stdout.split(b"\n")
-    if done.returncode != 0 or len(lines) < 5:
-        why = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+    done = command.attempt(["rev-parse", *_ASK, "--show-toplevel"], cwd=cwd)
+    if done.returncode != 0:  # a bare repository has no top level
+        done = command.attempt(["rev-parse", *_ASK], cwd=cwd)
+    lines = done.stdout.split(b"\n")[:-1]
+    if done.returncode != 0 or len(lines) < len(_ASK):
         raise RepositoryError(
             "this is no git repository that can be used",
-            why=why,
+            why=done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: "),
             fix="cd into a repository, or make one: git init",
         )
-    bare, hash_name, git_dir, common = lines[0], lines[1].decode(), lines[2], lines[3]
-    here = cwd or os.getcwdb()
-    common = os.path.normpath(os.path.join(here, common))
-    worktree = None if bare == b"true" else _worktree(here, git_dir)
-    return Repo(worktree, git_dir, common, hash_name)
-
-
-def _worktree(here: bytes, git_dir: bytes) -> bytes | None:
-    done = command.attempt(["rev-parse", "--show-toplevel"], cwd=here)
-    top = done.stdout.removesuffix(b"\n")
-    return top if done.returncode == 0 and top else None
-
-
-def relative(repo: Repo, path: bytes, cwd: bytes | None = None) -> bytes:
-    """`path` as git names it: relative to the worktree's top, '/'-separated."""
-    full = os.path.normpath(os.path.join(cwd or os.getcwdb(), path))
-    real = os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))
-    inside = os.path.relpath(real, os.path.realpath(repo.top))
-    return inside.replace(os.sep.encode(), b"/")
+    bare, hash_name, git_dir, common = lines[: len(_ASK)]
+    top = b"\n".join(lines[len(_ASK) :])
+    common = os.path.normpath(os.path.join(cwd or os.getcwdb(), common))
+    worktree = None if bare == b"true" or not top else top
+    return Repo(worktree, git_dir, common, hash_name.decode("ascii"))

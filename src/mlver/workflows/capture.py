@@ -1,9 +1,7 @@
-"""Capture on commit: nothing large reaches git's history by accident.
+"""Staged content becomes a pointer: the second half of the pre-commit hook (workflows/precommit).
 
-Every staged file over the threshold, or named by a policy pattern, that is not a pointer yet
-becomes one; the attribute is added, so that git treats it so from now on; and the user is told.
-`policy = "reject"` refuses the commit instead. Last, all content is made durable: a commit never
-names what a power cut could take.
+The attribute is added, so that git treats the file so from now on. `policy = "reject"` refuses the
+commit instead.
 
 `git commit PATH` commits from a temporary index and has written the real one already; what was
 replaced is noted, and `mend` (post-commit) repeats it there, on just those entries.
@@ -11,7 +9,6 @@ replaced is noted, and `mend` (post-commit) repeats it there, on just those entr
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -21,26 +18,19 @@ from dataclasses import dataclass
 from mlver.errors import MlverError, RefusedError
 from mlver.git import attributes, command, index_file
 from mlver.git.objects import (
-    EXECUTABLE,
     REGULAR,
     BlobStream,
     IndexEntry,
     filtered,
-    small_blobs,
     staged,
     update_index,
     write_blobs,
 )
 from mlver.git.worktree import Worktree
-from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
-from mlver.store import recovery
 from mlver.store.ingest import Ingest
 from mlver.workflows.context import Context
-
-ATTRIBUTES = b".gitattributes"
-_CONFLICT_LIMIT = 4096
-"""Pointers between conflict markers are shorter than this."""
+from mlver.workflows.precommit import ATTRIBUTES, Staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,76 +42,7 @@ class Captured:
     tracked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    mode: str
-    blob: str
-    path: bytes
-    size: int
-
-
-def before_commit(ctx: Context) -> list[Captured]:
-    """The work of the pre-commit hook. Raises RefusedError, LocalIOError: no commit then."""
-    changed = _staged_changes(ctx)
-    _refuse_conflicted(ctx, changed)
-    captured = _capture(ctx, [item for item in changed if _is_wanted(ctx, item)])
-    recovery.make_durable(ctx.store)
-    return captured
-
-
-def _staged_changes(ctx: Context) -> list[_Staged]:
-    """Ordinary files whose staged content is new against HEAD, with their blob's size."""
-    raw = ctx.repo.git(
-        "diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames",
-        "--diff-filter=AMT", "--ignore-submodules", "--no-ext-diff",
-    )  # fmt: skip
-    rows = command.fields(raw)
-    found = []
-    for meta, path in zip(rows[::2], rows[1::2], strict=True):
-        _, mode, _, blob, _ = meta.decode("ascii").lstrip(":").split(" ")
-        if mode in (REGULAR, EXECUTABLE):
-            found.append((mode, blob, path))
-    if not found:
-        return []
-    ask = "\n".join(blob for _, blob, _ in found).encode() + b"\n"
-    sizes = ctx.repo.git("cat-file", "--batch-check=%(objectsize)", input=ask).split()
-    return [
-        _Staged(mode, blob, path, int(size) if size.isdigit() else 0)
-        for (mode, blob, path), size in zip(found, sizes, strict=True)
-    ]
-
-
-def _is_wanted(ctx: Context, item: _Staged) -> bool:
-    if ctx.settings.policy == "off" or item.size < pointers.MAX_SIZE:
-        # A file shorter than a pointer gains nothing; a pointer itself is that short.
-        return False
-    if item.path == ATTRIBUTES or item.path.endswith(b"/" + ATTRIBUTES):
-        return False
-    if item.size > ctx.settings.threshold:
-        return True
-    path = os.fsdecode(item.path)
-    name = path.rpartition("/")[2]
-    return any(
-        fnmatch.fnmatchcase(path if "/" in pattern else name, pattern.lstrip("/"))
-        for pattern in ctx.settings.patterns
-    )
-
-
-def _refuse_conflicted(ctx: Context, changed: Sequence[_Staged]) -> None:
-    suspects = {item.blob: item for item in changed if 64 < item.size <= _CONFLICT_LIMIT}
-    if not suspects:
-        return
-    for blob, data in small_blobs(ctx.repo, suspects, limit=_CONFLICT_LIMIT):
-        if pointers.is_conflicted(data):
-            path = os.fsdecode(suspects[blob].path)
-            raise RefusedError(
-                f"{path} holds pointers between conflict markers",
-                why="git merged the pointers as text; committing that would lose both versions",
-                fix=f"git checkout --ours -- {path} (or --theirs), then git add {path}",
-            )
-
-
-def _capture(ctx: Context, wanted: Sequence[_Staged]) -> list[Captured]:
+def capture(ctx: Context, wanted: Sequence[Staged]) -> list[Captured]:
     if not wanted:
         return []
     if ctx.settings.policy == "reject":
@@ -150,7 +71,7 @@ def _capture(ctx: Context, wanted: Sequence[_Staged]) -> list[Captured]:
     return [Captured(item.path, item.size, item.path in tracked) for item in wanted]
 
 
-def _clean_stats(ctx: Context, wanted: Sequence[_Staged]) -> dict[bytes, os.stat_result]:
+def _clean_stats(ctx: Context, wanted: Sequence[Staged]) -> dict[bytes, os.stat_result]:
     """Stat data of those files whose worktree git knows to equal what is staged."""
     stats: dict[bytes, os.stat_result] = {}
     raw = ctx.repo.git("diff-files", "--name-only", "-z")
@@ -163,7 +84,7 @@ def _clean_stats(ctx: Context, wanted: Sequence[_Staged]) -> dict[bytes, os.stat
     return stats
 
 
-def _store_blob(ctx: Context, item: _Staged) -> bytes:
+def _store_blob(ctx: Context, item: Staged) -> bytes:
     with BlobStream(ctx.repo, item.blob) as stream, Ingest(ctx.store) as ingest:
         pointer: Pointer | None = ingest.add(stream.read_into)
     assert pointer is not None and pointer.size == item.size

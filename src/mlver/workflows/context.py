@@ -1,20 +1,24 @@
 """What a use case works with: the repository, its settings, its store, and a way to tell the user.
 
-Opened lazily: a filter process that only passes a pointer through opens no store.
+Opened and imported lazily: a hook with nothing to do pays for no database and no threads.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from mlver.git import config, repo
-from mlver.git.config import Settings
+from mlver.git import repo
 from mlver.git.repo import Repo
-from mlver.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mlver.git.config import Settings
+    from mlver.store.local import LocalStore
 
 
 class Progress:
@@ -45,15 +49,21 @@ class Context:
     @cached_property
     def settings(self) -> Settings:
         """git's configuration and .mlver.toml. Raises RepositoryError."""
+        from mlver.git import config
+
         return config.read(self.repo)
 
     @cached_property
     def store(self) -> LocalStore:
+        from mlver.store.local import LocalStore
+
         return LocalStore(self.repo.store_dir)
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
         """Threads for reading, decoding and fetching."""
+        from concurrent.futures import ThreadPoolExecutor
+
         return ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2)), thread_name_prefix="mlver")
 
     def close(self) -> None:

@@ -10,8 +10,9 @@ from functools import partial
 from mlver.errors import UsageError
 from mlver.git import attributes
 from mlver.git.objects import filtered, pointers_of, staged
-from mlver.workflows.capture import ATTRIBUTES, change_file
+from mlver.workflows.capture import change_file
 from mlver.workflows.context import Context
+from mlver.workflows.precommit import ATTRIBUTES
 
 
 @dataclass(slots=True)
