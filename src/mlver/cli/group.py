@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
+from click.shell_completion import shell_complete
 
 from mlver import __version__
 from mlver.errors import EXIT_CODES
@@ -33,6 +35,10 @@ COMMANDS: dict[str, str] = {
     "untrack": "untrack",
 }
 """Subcommand → module of mlver.cli.commands; the click command there is called `command`."""
+
+
+COMPLETE_VARIABLE = "_GIT_MLVER_COMPLETE"
+"""Set by a shell that wants completions instead of a command."""
 
 
 class LazyGroup(click.Group):
@@ -69,9 +75,19 @@ def group() -> None:
 
 
 def run_command(args: list[str]) -> int:
-    """Run a command for people; its exit code. Raises MlverError."""
+    """Run a command for people; its exit code. Raises MlverError, and OSError as it came.
+
+    Not by click's own `main`: that answers a reader who went away (`| head`) with exit code 1,
+    which means something here.
+    """
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        return shell_complete(group, {}, "git-mlver", COMPLETE_VARIABLE, instruction)
     try:
-        result = group.main(args, prog_name="git mlver", standalone_mode=False)
+        with group.make_context("git mlver", list(args)) as ctx:
+            result = group.invoke(ctx)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:

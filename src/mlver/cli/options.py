@@ -14,7 +14,9 @@ from mlver.cli.progress import for_terminal
 from mlver.git.repo import Repo
 from mlver.workflows.context import Context, open_context
 
-PATHS: Callable[[Any], Any] = click.argument("paths", nargs=-1, type=click.Path(path_type=bytes))
+PATHS: Callable[[Any], Any] = click.argument(
+    "paths", nargs=-1, metavar="[PATH…]", type=click.Path(path_type=bytes)
+)
 JSON: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -24,11 +24,17 @@ from typing import Protocol
 
 from mlver.errors import RemoteError
 
-_NAME = re.compile(r"\A(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)*\Z")
+_NAME = re.compile(
+    r"\A(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)*\Z"
+)
 
 
 class NotFound(RemoteError):
     """The remote says that it holds no object of that name."""
+
+
+class TransientRemoteError(RemoteError):
+    """A failure that may pass by itself (a timeout, a stale mount, a 503): worth another try."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlver.git.objects import IndexEntry, pointers_of, staged, tree_entries
+from mlver.git.tree_diff import changed_pointers
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import MAX_SIZE, Pointer
 from mlver.workflows.context import Context
-
-WORKTREE = ":worktree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,10 @@ def diff(
     ctx: Context, old: str | None, new: str | None, pathspecs: Sequence[bytes] = ()
 ) -> list[FileChange]:
     """Changes from `old` to `new`. None: the index for old, the worktree for new."""
-    before = _pointers(
-        ctx, staged(ctx.repo, pathspecs) if old is None else tree_entries(ctx.repo, old, pathspecs)
-    )
+    if old is not None and new is not None and not pathspecs:
+        return _changes(*changed_pointers(ctx.repo, old, new))
+    entries = staged(ctx.repo, pathspecs) if old is None else tree_entries(ctx.repo, old, pathspecs)
+    before = _pointers(ctx, entries)
     if new is None:
         tracked = before if old is None else _pointers(ctx, staged(ctx.repo, pathspecs))
         after = _worktree(ctx, tracked)

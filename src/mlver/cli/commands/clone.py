@@ -13,11 +13,11 @@ from mlver.workflows.places import Place
 
 
 @click.command()
-@click.argument("url")
-@click.argument("folder", required=False)
+@click.argument("url", metavar="URL")
+@click.argument("folder", required=False, metavar="[DIR]")
 @click.option("--trust", is_flag=True, help="Use the remotes that .mlver.toml names, unasked.")
-@click.option("-b", "--branch", help="Check out this branch or tag.")
-@click.option("--depth", type=int, help="Fetch this many commits only.")
+@click.option("-b", "--branch", metavar="NAME", help="Check out this branch or tag.")
+@click.option("--depth", type=int, metavar="N", help="Fetch this many commits only.")
 @click.option("--recurse-submodules", is_flag=True, help="Clone submodules too.")
 def command(
     url: str,

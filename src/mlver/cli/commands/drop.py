@@ -10,9 +10,9 @@ from mlver.errors import RefusedError
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=bytes))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(path_type=bytes))
 def command(paths: tuple[bytes, ...]) -> int:
-    """Turn files in the worktree back into pointers, to free the disk.
+    """Turn worktree files back into pointers, to free the disk.
 
     A file is dropped only if it has no changes and the store or a remote holds its content.
     `git mlver checkout PATH` brings it back; `git mlver prune` frees the store as well.

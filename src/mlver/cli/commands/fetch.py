@@ -9,8 +9,8 @@ from mlver.cli.output import human_size, show_path, warn
 
 
 @click.command()
-@click.argument("remote", required=False)
-@click.argument("revisions", nargs=-1)
+@click.argument("remote", required=False, metavar="[REMOTE]")
+@click.argument("revisions", nargs=-1, metavar="[COMMIT…]")
 @click.option("--all", "everything", is_flag=True, help="Content of every ref, not only HEAD's.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Only these paths.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not these paths.")
@@ -21,9 +21,9 @@ def command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
 ) -> int:
-    """Bring content into this machine's store; the worktree is not touched.
+    """Bring content into the store; the worktree is not touched.
 
-    Without REVISIONS: what the index names, that is what is checked out. One file's failure stops
+    Without COMMIT: what the index names, that is what is checked out. One file's failure stops
     no other; what came is kept, and running it again fetches the rest.
     """
     from mlver.workflows.fetch import fetch_pointers, wanted_pointers

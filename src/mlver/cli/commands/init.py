@@ -13,7 +13,7 @@ from mlver.workflows.install import Installed
 @click.option("--force", is_flag=True, help="Also where core.hooksPath is shared by repositories.")
 @click.option("--no-policy-file", is_flag=True, help="Do not write .mlver.toml.")
 def command(force: bool, no_policy_file: bool) -> None:
-    """Make this repository ready: hooks, settings, a .mlver.toml to begin with.
+    """Make this repository ready: hooks, settings, .mlver.toml.
 
     Hooks that are there keep working: ours are added beside them. Safe to run again.
     """

@@ -16,7 +16,7 @@ from mlver.git.drivers import Scope
 @click.option("--system", "scope", flag_value="system", help="For this machine.")
 @click.option("--skip-smudge", is_flag=True, help="Leave pointers at checkout until asked for.")
 def command(scope: Scope | None, skip_smudge: bool) -> None:
-    """Tell git to use git-mlver: its filter, diff driver and merge driver.
+    """Tell git of git-mlver: its filter, diff and merge driver.
 
     Once a user is enough; `git mlver init` then makes each repository ready.
     """

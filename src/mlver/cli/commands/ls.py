@@ -14,7 +14,7 @@ from mlver.cli.output import human_size, json_path, show_path
 @click.option("-l", "--long", "full", is_flag=True, help="Whole oids, sizes in bytes.")
 @JSON
 def command(paths: tuple[bytes, ...], rev: str | None, full: bool, as_json: bool) -> None:
-    """List tracked files: oid, size, and whether the content is on this machine."""
+    """List tracked files: oid, size, and whether content is here."""
     from mlver.workflows.status import listing
 
     with opened() as ctx:

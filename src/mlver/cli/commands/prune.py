@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from mlver.cli.options import JSON, opened, print_json
 from mlver.cli.output import human_size
+from mlver.errors import UsageError
 
 
 @click.command()
@@ -14,8 +17,9 @@ from mlver.cli.output import human_size
     "--expire-days",
     type=click.FloatRange(min=0),
     default=14.0,
-    show_default=True,
-    help="Age at which content that nothing names, and no remote holds, is freed as well.",
+    metavar="DAYS",
+    help="Age at which content that nothing names, and no remote holds, is freed as well; 14"
+    " unless given.",
 )
 @JSON
 def command(yes: bool, expire_days: float, as_json: bool) -> None:
@@ -26,6 +30,10 @@ def command(yes: bool, expire_days: float, as_json: bool) -> None:
     """
     from mlver.workflows.prune import prune
 
+    if math.isnan(expire_days):  # nothing is younger than that
+        raise UsageError(
+            "--expire-days is no number of days", fix="git mlver prune --expire-days 14"
+        )
     with opened() as ctx:
         result = prune(ctx, dry_run=not yes, expire=expire_days * 24 * 3600)
     freed = result.before - result.after

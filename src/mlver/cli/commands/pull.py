@@ -9,13 +9,14 @@ from mlver.cli.options import filters, opened
 
 
 @click.command()
-@click.argument("remote", required=False)
+@click.argument("remote", required=False, metavar="[REMOTE]")
 @click.option("--include", multiple=True, metavar="GLOB", help="Only these paths.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not these paths.")
 def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ...]) -> int:
-    """Fetch what the worktree needs and check it out: no pointer is left.
+    """Fetch what the worktree needs and check it out.
 
-    The same as git mlver fetch and git mlver checkout. Files with changes are not touched.
+    No pointer is left. The same as git mlver fetch and git mlver checkout. Files with changes are
+    not touched.
     """
     from mlver.workflows.hydrate import hydrate, pending
 

@@ -9,7 +9,7 @@ from mlver.cli.output import escape, human_size
 
 
 @click.command()
-@click.argument("remote", required=False)
+@click.argument("remote", required=False, metavar="[REMOTE]")
 @click.option("--all", "everything", is_flag=True, help="Every ref and reflog, stashes too.")
 def command(remote: str | None, everything: bool) -> None:
     """Send content to the remote; git's own refs are not touched.

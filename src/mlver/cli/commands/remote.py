@@ -20,11 +20,11 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("name")
-@click.argument("url")
+@click.argument("name", metavar="NAME")
+@click.argument("url", metavar="URL")
 @click.option("--share", is_flag=True, help="Also name it in .mlver.toml, for the team.")
 def add(name: str, url: str, share: bool) -> None:
-    """Keep content at URL: an absolute directory, or file:///a/directory."""
+    """Keep content in a directory: /a/path or file:///a/path."""
     from mlver.workflows.places import add_remote
 
     if "://" not in url and not url.startswith(("/", "~")) and os.path.isdir(url):
@@ -54,7 +54,7 @@ def list_(as_json: bool) -> None:
 
 
 @command.command("remove")
-@click.argument("name")
+@click.argument("name", metavar="NAME")
 def remove(name: str) -> None:
     """Forget a remote here. Nothing on it is deleted."""
     from mlver.workflows.places import remove_remote
@@ -64,9 +64,9 @@ def remove(name: str) -> None:
 
 
 @command.command("trust")
-@click.argument("name")
+@click.argument("name", metavar="NAME")
 def trust(name: str) -> None:
-    """Use a remote that .mlver.toml names, at the URL that it has now."""
+    """Use a remote that .mlver.toml names, at its present URL."""
     from mlver.workflows.places import trust
 
     with opened() as ctx:

@@ -8,10 +8,11 @@ import click
 
 from mlver.cli.options import JSON, opened, print_json
 from mlver.cli.output import escape, show_path
+from mlver.workflows.track import Tracked, patterns_here, track
 
 
 @click.command()
-@click.argument("patterns", nargs=-1)
+@click.argument("patterns", nargs=-1, metavar="[PATTERN…]")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be written.")
 @JSON
 def command(patterns: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
@@ -20,19 +21,21 @@ def command(patterns: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     Patterns are those of .gitattributes; quote them, so that the shell leaves them alone:
     git mlver track '*.parquet'. They are written to .gitattributes in this folder: commit it.
     """
-    from mlver.workflows.track import patterns_here, track
-
+    here = os.getcwdb()
     with opened() as ctx:
-        if not patterns:
-            rows = patterns_here(ctx, os.getcwdb())
-            if as_json:
-                listed = [{"file": file, "pattern": pattern} for file, pattern in rows]
-                print_json({"version": 1, "patterns": listed})
-                return
-            for file, pattern in rows:
-                click.echo(f"{escape(pattern)}\t({escape(file)})")
-            return
-        result = track(ctx, patterns, os.getcwdb(), dry_run=dry_run)
+        result = track(ctx, patterns, here, dry_run=dry_run) if patterns else None
+        rows = patterns_here(ctx, here) if as_json or result is None else []
+    if as_json:
+        listed = [{"file": file, "pattern": pattern} for file, pattern in rows]
+        print_json({"version": 1, "patterns": listed})
+    elif result is None:
+        for file, pattern in rows:
+            click.echo(f"{escape(pattern)}\t({escape(file)})")
+    else:
+        _tell(result, dry_run)
+
+
+def _tell(result: Tracked, dry_run: bool) -> None:
     for pattern in result.changed:
         click.echo(f"{'would track' if dry_run else 'tracking'} {escape(pattern)}")
     for pattern in result.unchanged:

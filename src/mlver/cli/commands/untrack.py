@@ -11,11 +11,12 @@ from mlver.cli.output import escape
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, required=True)
+@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN…")
 def command(patterns: tuple[str, ...]) -> None:
-    """Stop tracking a pattern: take it out of .gitattributes in this folder.
+    """Stop tracking a pattern.
 
-    Files and history stay as they are; a file that is added after this goes into git itself.
+    It is taken out of the .gitattributes in this folder. Files and history stay as they are; a
+    file that is added after this goes into git itself.
     """
     from mlver.workflows.track import untrack
 

@@ -24,7 +24,7 @@ def run(args: list[str]) -> int:
 
 
 def _pre_commit(ctx: Context, _args: list[str]) -> int:
-    from mlver.workflows.capture import before_commit
+    from mlver.workflows.precommit import before_commit
 
     for item in before_commit(ctx):
         added = "" if item.tracked else ", added to .gitattributes"
@@ -59,13 +59,7 @@ def _after_checkout(ctx: Context, _args: list[str]) -> int:
 def _pre_push(ctx: Context, args: list[str]) -> int:
     from mlver.workflows.push import before_push
 
-    remote = args[0] if args else ""
-    url = args[1] if len(args) > 1 else remote
-    updates = []
-    for line in sys.stdin.buffer.read().split(b"\n"):
-        words = os.fsdecode(line).split(" ")
-        if len(words) == 4:
-            updates.append((words[1], words[3]))
+    remote, url, updates = _updates(args)
     result = before_push(ctx, remote, url, updates)
     if result is not None and result.sent:
         print(
@@ -73,6 +67,23 @@ def _pre_push(ctx: Context, args: list[str]) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _updates(args: list[str]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Remote, URL and the (local, remote) object ids of each ref that git is about to push.
+
+    git gives them on standard input; the pre-commit framework eats that and sets variables, for
+    one ref only: what it leaves out is pushed by `git mlver push`.
+    """
+    env = os.environ
+    if not args and env.get("PRE_COMMIT_TO_REF"):
+        remote = env.get("PRE_COMMIT_REMOTE_NAME", "")
+        update = (env["PRE_COMMIT_TO_REF"], env.get("PRE_COMMIT_FROM_REF", ""))
+        return remote, env.get("PRE_COMMIT_REMOTE_URL", remote), [update]
+    remote = args[0] if args else ""
+    lines = (os.fsdecode(line).split(" ") for line in sys.stdin.buffer.read().split(b"\n"))
+    updates = [(words[1], words[3]) for words in lines if len(words) == 4]
+    return remote, args[1] if len(args) > 1 else remote, updates
 
 
 _HOOKS: dict[str, Callable[[Context, list[str]], int]] = {

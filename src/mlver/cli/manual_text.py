@@ -1,0 +1,236 @@
+"""What the man pages say beside what click knows: examples, configuration, files.
+
+The markup is that of the docstrings (`mlver.cli.manual` reads it): paragraphs, a block that
+starts with a line `\\b` is kept as it is, and a paragraph whose first line ends in `::` is a term
+with its explanation.
+"""
+
+from __future__ import annotations
+
+DESCRIPTION = """\
+A Git extension for people who keep large data and model files. A file that matches a tracked
+pattern is replaced in git by a pointer of about a hundred bytes; its content goes, cut into
+chunks that are stored once, into the store of this repository and from there to a remote: a
+directory that clones share. Ordinary git commands keep working: add, commit, push, clone,
+checkout, switch, merge, rebase, stash.
+
+There is no server. `git push` sends content before commits; `git clone` and `git checkout` bring
+it back.
+"""
+
+PLUMBING: dict[str, tuple[str, str]] = {
+    "clean": ("clean [--] PATH", "Content on standard input, its pointer on standard output."),
+    "diff-driver": (
+        "diff-driver PATH OLD-FILE OLD-HEX OLD-MODE NEW-FILE NEW-HEX NEW-MODE",
+        "What git diff shows of a tracked file: sizes and oids.",
+    ),
+    "filter-process": (
+        "filter-process [--skip-smudge]",
+        "git's long-running filter (protocol version 2), for clean and smudge.",
+    ),
+    "hook": (
+        "hook NAME [ARGUMENT...]",
+        "The work behind the hooks: pre-commit, post-commit, post-checkout, post-merge,"
+        " post-rewrite, pre-push.",
+    ),
+    "merge-driver": (
+        "merge-driver BASE OURS THEIRS MARKER-SIZE PATH",
+        "Merges two pointers. Where both sides changed the content, ours is kept and the exit"
+        " code is 1.",
+    ),
+    "pointer": (
+        "pointer [FILE]",
+        "Prints the pointer that FILE (or standard input) would have. Nothing is stored.",
+    ),
+    "smudge": (
+        "smudge [--skip-smudge] [--] PATH",
+        "A pointer on standard input, its content on standard output; the pointer again where the"
+        " content cannot be had.",
+    ),
+    "textconv": ("textconv FILE", "What git log -p compares of a tracked file."),
+}
+"""Called by git, not by people: name → (synopsis, what it does)."""
+
+MAIN: tuple[tuple[str, str], ...] = (
+    (
+        "CONFIGURATION",
+        """\
+In git's configuration, by `git config`:
+
+mlver.remote::
+The name of the remote that content is pushed to where several are known.
+
+mlver.remote.NAME.url::
+A remote: an absolute directory, or file:///a/directory. Written by `git mlver remote add`.
+
+mlver.trust.NAME.url::
+The URL at which a remote that .mlver.toml names is used. Written by `git mlver remote trust`.
+
+mlver.smudgeLimit::
+A size such as 64MiB, which is the default. git keeps what a filter answers in memory, so a larger
+file is checked out as its pointer and its content is written directly after that.
+
+In .mlver.toml at the top of the worktree, for everyone who works in the repository. It comes with
+a clone, so it can set rules and name remotes, and never a program or a secret:
+
+policy::
+What a commit does with a staged file that is too large for git, or matches `patterns`, and is not
+tracked: "capture" (the default) makes it a pointer and adds it to .gitattributes; "reject" refuses
+the commit; "off" does nothing.
+
+threshold::
+The size above which a file is too large, such as "10MiB", which is the default.
+
+patterns::
+A list of patterns of files that are captured whatever their size.
+
+remote::
+The name of the remote to use where several are known.
+
+[remotes.NAME] url::
+A remote for everyone. It is used in a clone after `git mlver remote trust NAME`.
+""",
+    ),
+    (
+        "ENVIRONMENT",
+        """\
+MLVER_SKIP_SMUDGE::
+Set to 1, checkouts leave pointers in the worktree; `git mlver pull` brings the content.
+""",
+    ),
+    (
+        "FILES",
+        """\
+.gitattributes::
+Which files are tracked: PATTERN filter=mlver diff=mlver merge=mlver -text.
+
+.mlver.toml::
+Rules for everyone; see CONFIGURATION.
+
+.git/mlver/::
+The store of this clone and all its worktrees. packs/ holds content; index.sqlite is derived from
+it, and can be deleted at any time.
+
+DIR.git/mlver/remote/::
+Content beside a git remote that is a directory on this machine, where no other remote is set.
+""",
+    ),
+)
+
+EXAMPLES: dict[str, str] = {
+    "add": """\
+\\b
+git mlver add data/train.parquet
+git mlver add --all
+""",
+    "checkout": """\
+\\b
+git mlver checkout                    # everything that is a pointer still
+git mlver checkout --no-fetch data/   # only what this machine has
+""",
+    "clone": """\
+\\b
+git mlver clone /srv/git/project.git
+git mlver clone --depth 1 --branch v2 /srv/git/project.git look
+""",
+    "completion": """\
+\\b
+git-mlver completion bash > ~/.local/share/bash-completion/completions/git-mlver
+""",
+    "diff": """\
+\\b
+git mlver diff                        # what is not staged yet
+git mlver diff v1 v2 -- models/
+git mlver diff --exit-code HEAD       # exit 1 where something differs
+""",
+    "doctor": """\
+\\b
+git mlver doctor
+git mlver doctor --fix                # settings, hooks, conflict markers
+""",
+    "drop": """\
+\\b
+git mlver drop data/raw/
+git mlver checkout data/raw/          # back again
+""",
+    "env": """\
+\\b
+git mlver env --json
+""",
+    "fetch": """\
+\\b
+git mlver fetch                       # what is checked out here
+git mlver fetch team v1 v2            # what two commits name, from one remote
+git mlver fetch --all                 # everything, before a flight
+""",
+    "fsck": """\
+\\b
+git mlver fsck
+git mlver fsck --pointers             # quick: for continuous integration
+git mlver fsck --remote --repair
+""",
+    "init": """\
+\\b
+git init project && cd project
+git mlver init
+git mlver track '*.parquet'
+""",
+    "install": """\
+\\b
+git mlver install                     # once a user
+git mlver install --local --skip-smudge
+""",
+    "ls": """\
+\\b
+git mlver ls
+git mlver ls --rev v1 --long models/
+""",
+    "prune": """\
+\\b
+git mlver prune                       # says what would be freed
+git mlver prune --yes
+""",
+    "pull": """\
+\\b
+git mlver pull
+git mlver pull --include 'models/**' --exclude '*.onnx'
+""",
+    "push": """\
+\\b
+git mlver push
+git mlver push team --all
+""",
+    "remote": """\
+\\b
+git mlver remote add team /shared/mlver/project --share
+git mlver remote list
+git mlver remote trust team           # in a clone, when asked to
+""",
+    "status": """\
+\\b
+git mlver status
+git mlver status --all data/
+git mlver status --json
+""",
+    "track": """\
+\\b
+git mlver track '*.parquet' '*.safetensors'
+git mlver track 'data/**'
+git mlver track                       # the patterns that are in force here
+""",
+    "uninstall": """\
+\\b
+git mlver uninstall --local           # this repository: hooks and settings
+git mlver uninstall                   # this user
+""",
+    "untrack": """\
+\\b
+git mlver untrack '*.csv'
+git add --renormalize .               # these files go into git itself now
+""",
+}
+
+JSON = """\
+With --json one document is printed. Its shape is a contract: docs/schema/{name}.json states it,
+and "version" grows when a field changes its meaning. New fields may be added at any time.
+"""
