@@ -1,0 +1,291 @@
+"""A person's machine in a folder: a HOME, git's configuration, git-mlver on PATH, repositories.
+
+Real git, and the git-mlver of the Python that runs the tests; nothing is replaced. Every sandbox
+is a copy of one that was made once a process, so that a test pays for no installation. Paths are
+str; bytes that are no UTF-8 stand in them as surrogates (PEP 383), as os.fsdecode gives them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlver
+from mlver.model import pointer as pointers
+from mlver.model.pointer import Pointer
+
+MAIN = Path(mlver.__file__).resolve().parent / "__main__.py"
+PATTERN = "*.bin"
+TIMEOUT = 120
+_CLOCK = 1_700_000_000
+_GITCONFIG = """\
+[user]
+	name = A U Thor
+	email = author@example.org
+[init]
+	defaultBranch = main
+[core]
+	editor = false
+[advice]
+	detachedHead = false
+[gc]
+	auto = 0
+[protocol "file"]
+	allow = always
+"""
+
+
+def content(seed: int | str, size: int = 20_000) -> bytes:
+    """`size` bytes that no compressor shrinks; the same for the same seed."""
+    return random.Random(str(seed)).randbytes(size)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished program. `err` holds what it said, warnings of ours among it."""
+
+    code: int
+    raw: bytes
+    err: str
+
+    @property
+    def out(self) -> str:
+        return os.fsdecode(self.raw)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The messages of git-mlver, each with its lines."""
+        found: list[str] = []
+        for line in self.err.splitlines():
+            if line.startswith("git-mlver: "):
+                found.append(line)
+            elif found and line.startswith("  "):
+                found[-1] += "\n" + line
+        return found
+
+
+class Sandbox:
+    """One person's HOME and PATH, and the folders below `root` that they work in."""
+
+    def __init__(self, root: Path, home: str = "home") -> None:
+        self.root, self.home, self.bin = root, root / home, root / "bin"
+        self.env = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("GIT_", "PYTHON", "MLVER_", "LC_")) and key != "LANG"
+        }
+        self.env |= {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "xdg")}
+        self.env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+        self.env |= {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", "TZ": "UTC"}
+        self._commands = 0
+
+    def prepare(self) -> None:
+        """Write HOME and the launcher; nothing of ours is told to git yet."""
+        self.home.mkdir()
+        (self.home / ".gitconfig").write_text(_GITCONFIG)
+        self.bin.mkdir(exist_ok=True)
+        launcher = self.bin / "git-mlver"
+        program = shlex.join([sys.executable, "-P", "-E", str(MAIN)])
+        launcher.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        launcher.chmod(0o755)
+
+    def another_person(self, name: str = "other") -> Sandbox:
+        """Another HOME on this machine, where git knows nothing of us."""
+        made = Sandbox(self.root, name)
+        made.prepare()
+        return made
+
+    def run(
+        self, args: Sequence[str], cwd: Path | None = None, input: bytes = b"", **env: str
+    ) -> Done:
+        """Run a program. The clock of git's dates goes on by a minute each time."""
+        self._commands += 1
+        now = f"{_CLOCK + 60 * self._commands} +0000"
+        dates = {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now}
+        done = subprocess.run(
+            args,
+            cwd=cwd or self.root,
+            env=self.env | dates | env,
+            input=input,
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, os.fsdecode(done.stderr))
+
+    def git(self, *args: str, cwd: Path | None = None, **env: str) -> Done:
+        """git, which must succeed."""
+        done = self.run(["git", *args], cwd, **env)
+        assert done.code == 0, f"git {' '.join(args)}: {done.code}\n{done.out}{done.err}"
+        return done
+
+    def at(self, name: str | Path) -> Clone:
+        """The repository in that folder."""
+        return Clone(self, self.root / name)
+
+    def init(self, name: str = "work", *options: str) -> Clone:
+        """A new repository that tracks `*.bin`, with one commit."""
+        self.git("init", "-q", *options, str(self.root / name))
+        made = self.at(name)
+        made.mlver("init")
+        made.mlver("track", PATTERN)
+        made.commit("the first", {"README.md": b"about it\n"})
+        return made
+
+    def bare(self, name: str = "far.git") -> Path:
+        """An empty bare repository."""
+        self.git("init", "-q", "--bare", str(self.root / name))
+        return self.root / name
+
+    def clone(self, url: str | Path, name: str, *options: str, **env: str) -> Clone:
+        """`git clone`, which must succeed."""
+        return self.try_clone(url, name, *options, **env)[0]
+
+    def try_clone(
+        self, url: str | Path, name: str, *options: str, **env: str
+    ) -> tuple[Clone, Done]:
+        done = self.git("clone", *options, "--", str(url), str(self.root / name), **env)
+        return self.at(name), done
+
+
+class Clone:
+    """A repository with a worktree (or a linked worktree) in a sandbox."""
+
+    def __init__(self, box: Sandbox, top: Path) -> None:
+        self.box, self.top = box, top
+
+    # -- running ----------------------------------------------------------------------------
+
+    def attempt(self, *args: str, input: bytes = b"", **env: str) -> Done:
+        """git with these words, whatever comes of it."""
+        return self.box.run(["git", *args], self.top, input, **env)
+
+    def git(self, *args: str, input: bytes = b"", **env: str) -> Done:
+        """git with these words, which must succeed."""
+        done = self.attempt(*args, input=input, **env)
+        assert done.code == 0, f"git {' '.join(args)}: {done.code}\n{done.out}{done.err}"
+        return done
+
+    def mlver(self, *args: str, **env: str) -> Done:
+        """`git mlver` with these words, which must succeed."""
+        return self.git("mlver", *args, **env)
+
+    def json(self, *args: str) -> Any:
+        """What `git mlver ARGS --json` prints, whatever its exit code."""
+        return json.loads(self.attempt("mlver", *args, "--json").raw)
+
+    def starts_filter(self, *args: str, **env: str) -> int:
+        """How often git started our filter process during a command, which must succeed."""
+        trace = self.box.root / f"trace-{random.getrandbits(32):x}"
+        self.git(*args, GIT_TRACE=str(trace), **env)
+        text = trace.read_text(errors="replace")
+        trace.unlink()
+        return sum(
+            "filter-process" in line and "start_command" not in line
+            for line in text.splitlines()
+            if "run_command" in line
+        )
+
+    # -- files ------------------------------------------------------------------------------
+
+    def path(self, name: str) -> Path:
+        return self.top / name
+
+    def write(self, name: str, data: bytes, mode: int | None = None) -> Path:
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if mode is not None:
+            path.chmod(mode)
+        return path
+
+    def read(self, name: str) -> bytes:
+        return (self.top / name).read_bytes()
+
+    def commit(self, message: str, files: dict[str, bytes] | None = None) -> str:
+        """Write files, add everything, commit; the commit's id."""
+        for name, data in (files or {}).items():
+            self.write(name, data)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+        return self.head()
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def head(self, revision: str = "HEAD") -> str:
+        return self.git("rev-parse", revision).out.strip()
+
+    def blob(self, name: str) -> bytes:
+        """What git holds under a name such as `HEAD:a.bin` or `:2:a.bin`, no filter applied."""
+        return self.git("cat-file", "blob", name).raw
+
+    def status(self) -> str:
+        return self.git("status", "--porcelain").out
+
+    def git_dir(self) -> Path:
+        return Path(self.git("rev-parse", "--absolute-git-dir").out.removesuffix("\n"))
+
+    @property
+    def store(self) -> Path:
+        """Where content is kept: under the common git directory."""
+        args = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+        return Path(self.git(*args).out.removesuffix("\n")) / "mlver"
+
+    def settled(self) -> None:
+        """Nothing is changed, and git's own check finds nothing."""
+        assert self.status() == ""
+        self.fsck()
+
+    def fsck(self) -> None:
+        done = self.git("fsck", "--no-dangling", "--no-progress")
+        assert done.out + done.err == "" or "notice:" in done.err, done.out + done.err
+
+    # -- losing -----------------------------------------------------------------------------
+
+    def lose_content(self) -> Path:
+        """Take the store's content away; where it is now."""
+        kept = self.box.root / f"lost-{random.getrandbits(32):x}"
+        shutil.move(self.store, kept)
+        return kept
+
+    def find_content(self, kept: Path) -> None:
+        """Put back what `lose_content` took."""
+        shutil.rmtree(self.store, ignore_errors=True)
+        shutil.move(kept, self.store)
+
+
+def pointer_in(data: bytes) -> Pointer:
+    """The pointer that these bytes are."""
+    found = pointers.parse(data)
+    assert found is not None, data[:80]
+    return found
+
+
+def pointer_to(data: bytes) -> bytes:
+    """The text of the pointer to this content."""
+    from mlver.model.digest import digest_of
+
+    return Pointer(digest_of(data), len(data)).encode()
+
+
+def make_template(root: Path) -> None:
+    """The sandbox that others are copies of: installed, with `work`, a repository of one commit."""
+    box = Sandbox(root)
+    box.prepare()
+    box.git("mlver", "install", "--global")
+    box.init("work")
+
+
+def copy_of(template: Path, root: Path) -> Sandbox:
+    """A sandbox of one's own. Nothing in it names the template's place."""
+    shutil.copytree(template, root, symlinks=True, dirs_exist_ok=True)
+    return Sandbox(root)
