@@ -226,3 +226,22 @@ def test_fsck_names_lost_content_and_repair_brings_it_back(
     work.write("b.bin", content(2))
     work.mlver("fsck", "--repair")
     assert work.json("fsck")["ok"]
+
+
+def test_a_plain_clone_gets_hooks_at_its_first_use_so_that_content_goes_before_refs(
+    box: Sandbox, work: Clone, far: Path
+) -> None:
+    work.commit("one", {"a.bin": content(1)})
+    work.git("push", "-q", "-u", "origin", "main")
+    clone = box.clone(far, "second")
+    clone.commit("two", {"a.bin": content(2)})
+    clone.git("push", "-q")
+    assert box.clone(far, "third").read("a.bin") == content(2)
+
+
+def test_hooks_that_were_taken_out_do_not_come_back_by_themselves(work: Clone) -> None:
+    work.mlver("uninstall", "--local")
+    work.commit("one", {"a.bin": content(1)})
+    assert not (work.git_dir() / "hooks" / "pre-push").exists()
+    work.mlver("init")
+    assert (work.git_dir() / "hooks" / "pre-push").exists()

@@ -23,6 +23,15 @@ _NO_FILTER = (
 )
 
 
+# Set by a user (or by git for its hooks), they would change what our own pathspecs mean.
+_PATHSPEC_MODES = (
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
+
+
 @cache
 def git_program() -> str:
     """git's absolute path. Relative PATH entries are skipped: a worktree may hold a `git`."""
@@ -42,6 +51,8 @@ def git_program() -> str:
 def without_filter(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment with our filter switched off for git and everything git starts."""
     result = dict(os.environ if env is None else env)
+    for name in _PATHSPEC_MODES:
+        result.pop(name, None)
     start = int(result.get("GIT_CONFIG_COUNT") or 0)
     for number, (key, value) in enumerate(_NO_FILTER, start):
         result[f"GIT_CONFIG_KEY_{number}"] = key

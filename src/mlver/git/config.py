@@ -167,6 +167,13 @@ def set_value(repo: Repo, key: str, value: str) -> None:
     repo.git("config", "--local", "--", check_value(key), check_value(value))
 
 
+def unset_value(repo: Repo, key: str) -> None:
+    """Remove one setting of this repository; no error where there is none."""
+    command.attempt(
+        ["config", "--local", "--unset-all", check_value(key)], cwd=repo.worktree or repo.git_dir
+    )
+
+
 def unset_section(repo: Repo, section: str) -> None:
     """Remove a section of this repository's configuration; no error where there is none."""
     command.attempt(

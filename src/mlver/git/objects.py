@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mlver import system
 from mlver.errors import RepositoryError
 from mlver.git import command
 from mlver.git.repo import Repo
@@ -182,7 +183,7 @@ class BlobStream:
     def read_into(self, view: memoryview) -> int:
         """Fill the view; 0 at the end. Raises RepositoryError where git fails."""
         assert self._process.stdout is not None
-        count = os.readv(self._process.stdout.fileno(), [view])
+        count = system.read_into(self._process.stdout.fileno(), view)
         if count == 0 and self._process.wait() != 0:
             raise RepositoryError(f"git cannot read the blob {self._blob}", fix="git fsck")
         return count

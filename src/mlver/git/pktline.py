@@ -10,6 +10,8 @@ import contextlib
 import os
 from collections.abc import Iterable
 
+from mlver import system
+
 MAX_DATA = 65516
 _READ = 1 << 18
 _PIPE = 1 << 20
@@ -37,7 +39,7 @@ class PacketReader:
                 rest = self._end - self._start
                 self._view[:rest] = bytes(self._view[self._start : self._end])
                 self._start, self._end = 0, rest
-            got = os.readv(self._fd, [self._view[self._end :]])
+            got = system.read_into(self._fd, self._view[self._end :])
             if got == 0:
                 return False
             self._end += got
@@ -74,10 +76,25 @@ class PacketReader:
 
     def lines(self) -> list[bytes]:
         """Text packets up to the flush, without their newline."""
-        found = []
-        while (packet := self.packet()) is not None:
-            found.append(packet.removesuffix(b"\n"))
+        found: list[bytes] = []
+        while (line := self._buffered() or self.packet()) is not None:
+            found.append(line.removesuffix(b"\n"))
         return found
+
+    def _buffered(self) -> bytes | None:
+        """The next packet, if it stands whole in the buffer and is not empty; else None.
+
+        git sends three packets a file before its content: this is the way that they take.
+        """
+        start = self._start
+        try:
+            length = int(self._buffer[start : min(start + 4, self._end)], 16)
+        except ValueError:
+            return None  # nothing there yet, or nonsense: `packet` tells which
+        if length <= 4 or length > self._end - start:
+            return None
+        self._start = start + length
+        return bytes(self._view[start + 4 : start + length])
 
     def read_into(self, view: memoryview) -> int:
         """Content up to the next flush; 0 once that is reached, and then the flush is consumed."""
@@ -95,7 +112,7 @@ class PacketReader:
             self._start += held
         done = held
         while done < count:
-            got = os.readv(self._fd, [view[done:count]])
+            got = system.read_into(self._fd, view[done:count])
             if got == 0:
                 raise ProtocolError("the stream ended in mid-packet")
             done += got

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mlver import system
 from mlver.errors import BusyError, MlverError, UsageError
 from mlver.git import command, index_file
 from mlver.git.objects import EXECUTABLE, REGULAR, IndexEntry, filtered, pointers_of, update_index
@@ -182,7 +183,7 @@ class _Reader:
             os.lseek(fd, 0, os.SEEK_SET)  # it grows: read it as a stream
 
         def read_into(view: memoryview) -> int:
-            count = os.readv(fd, [view])
+            count = system.read_into(fd, view)
             self._ctx.progress.step(count)
             return count
 

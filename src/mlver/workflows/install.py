@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mlver.errors import RepositoryError
 from mlver.git import command, drivers, hooks
+from mlver.git.config import set_value, unset_value
 from mlver.git.hook_folder import every_folder, hooks_folder
 from mlver.git.repo import Repo
 from mlver.workflows.context import Context
@@ -121,6 +122,7 @@ def install_hooks(repo: Repo, *, force: bool = False) -> Installed:
     worktree = Path(os.fsdecode(repo.worktree)) if repo.worktree else None
     folder = hooks_folder(_runner(repo.worktree or repo.git_dir), worktree)
     changes = hooks.install(folder, data_folder("hooks"), drivers.program(), force=force)
+    unset_value(repo, "mlver.autoHooks")
     result = Installed()
     for action in ("installed", "chained", "updated"):
         names = [change.name for change in changes if change.action == action]
@@ -135,12 +137,30 @@ def uninstall_hooks(repo: Repo) -> Installed:
     """Take our hooks out; what was there before is back, byte for byte."""
     worktree = Path(os.fsdecode(repo.worktree)) if repo.worktree else None
     result = Installed()
+    set_value(repo, "mlver.autoHooks", "false")
     for folder in every_folder(_runner(repo.worktree or repo.git_dir), worktree):
         changes = hooks.uninstall(folder)
         if changes:
             result.done.append(f"hooks taken out: {', '.join(change.name for change in changes)}")
         result.notices += [change.note for change in changes if change.note]
     return result
+
+
+def adopt(ctx: Context) -> None:
+    """Put our hooks into a clone that has none, the first time that the filter works there.
+
+    After a plain `git clone` nobody has said init; without a pre-push hook the content of the
+    first push would stay behind. Only an empty place is taken: a hook that is there, a shared
+    folder, or `mlver.autoHooks = false` (which `uninstall --local` sets) is left for `init`.
+    """
+    hook = os.path.join(ctx.repo.common_dir, b"hooks", b"pre-push")
+    if os.path.lexists(hook) or (ctx.settings.get("autoHooks") or "true").lower() == "false":
+        return
+    worktree = Path(os.fsdecode(ctx.repo.top))
+    folder = hooks_folder(_runner(ctx.repo.top), worktree)
+    taken = any(os.path.lexists(folder.path / name) for name in hooks.NAMES)
+    if folder.kind == "private" and not folder.notice and not taken:
+        hooks.install(folder, data_folder("hooks"), drivers.program())
 
 
 def hooks_state(repo: Repo) -> list[hooks.HookState]:

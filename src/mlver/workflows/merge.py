@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from mlver import system
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.model.pointer import MAX_SIZE, Pointer
@@ -58,7 +59,7 @@ def _read(ingest: Ingest, path: bytes) -> _Version:
         if found is not None:
             return _Version(found, True)
         os.lseek(fd, 0, os.SEEK_SET)
-        return _Version(ingest.add(lambda view: os.readv(fd, [view])), False)
+        return _Version(ingest.add(lambda view: system.read_into(fd, view)), False)
     finally:
         os.close(fd)
 

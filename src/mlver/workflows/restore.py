@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mlver import system
 from mlver.errors import CorruptContent, MissingContent, MlverError
 from mlver.git.worktree import Worktree
 from mlver.model.digest import Hasher
@@ -49,7 +50,7 @@ def restore_from_worktree(ctx: Context, pointer: Pointer, path: bytes) -> bool:
             return False
         os.lseek(fd, 0, os.SEEK_SET)
         with Ingest(ctx.store) as ingest:
-            return ingest.add(lambda view: os.readv(fd, [view])) == pointer
+            return ingest.add(lambda view: system.read_into(fd, view)) == pointer
     finally:
         os.close(fd)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from mlver import system
 from mlver.cli.output import warn
 from mlver.git.filter_process import serve
 from mlver.git.pktline import PacketReader, PacketWriter, ProtocolError
@@ -24,6 +25,7 @@ def run(args: list[str]) -> int:
     with open_context(warn=warn, progress=for_terminal()) as ctx:
         handler = FilterHandler(ctx, skip_smudge=skips_smudge(args))
         try:
+            system.binary(0, 1)
             serve(PacketReader(0), PacketWriter(1), handler)
         except ProtocolError as error:
             warn(f"the filter ended: {error}")

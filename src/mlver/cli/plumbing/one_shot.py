@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from mlver import system
 from mlver.cli.output import warn
 from mlver.cli.plumbing.filter_process import skips_smudge
 from mlver.git.filter_process import FilterError, Request
@@ -16,7 +17,7 @@ from mlver.workflows.filtering import FilterHandler
 
 
 def _read_into(view: memoryview) -> int:
-    return os.readv(0, [view])
+    return system.read_into(0, view)
 
 
 def _path(args: list[str]) -> bytes:
