@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 
 import click
 from click.shell_completion import shell_complete
@@ -93,4 +94,15 @@ def run_command(args: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError:
+        _give_up_stdout_if_broken()
+        raise
     return result if isinstance(result, int) else 0
+
+
+def _give_up_stdout_if_broken() -> None:
+    """What is left in its buffer must not fail a second time when Python exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,9 +16,13 @@ from typing import NamedTuple
 
 from mlver.errors import BusyError
 from mlver.store.pack import Entry
+from mlver.store.record import MAX_RAW, MAX_STORED
 
 SEALED, CHECKED = -1, -2
 """Instead of an offset: the footer was read; every record was read and verified."""
+DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged database raises; the latter where an error's text quotes the damage."""
+_MOST_OFFSET = 1 << 48
 _VERSION = 1
 _WAIT_MS = 10_000
 _AT_ONCE = 500
@@ -62,7 +66,7 @@ class Index:
                 raise busy() from error
             self.path = None  # cannot be opened or written here: derive it in memory
             return self._open()
-        except sqlite3.DatabaseError:
+        except DAMAGED:
             self.delete(self.path)
             return self._connect()
 
@@ -102,6 +106,8 @@ class Index:
     def packs(self) -> dict[str, int]:
         """Name → offset up to which the pack is entered, or SEALED, or CHECKED."""
         rows = self._db.execute("select num, name, upto from packs").fetchall()
+        if not all(isinstance(name, str) and isinstance(upto, int) for _, name, upto in rows):
+            raise sqlite3.DatabaseError("a pack's row is damaged")
         self._names = {num: name for num, name, _ in rows}
         self.is_empty = not rows
         return {name: upto for _, name, upto in rows}
@@ -117,7 +123,7 @@ class Index:
         if row[0] not in self._names:
             self.packs()
         name = self._names.get(row[0])
-        return None if name is None else Location(name, *row[1:])
+        return None if name is None else _location(name, row[1:])
 
     def find_many(self, digests: Sequence[bytes], kind: int) -> dict[bytes, Location]:
         """Where records of one kind lie; those that are not here are left out."""
@@ -134,7 +140,7 @@ class Index:
                 if pack not in self._names:
                     self.packs()
                 if pack in self._names:
-                    found[digest] = Location(self._names[pack], *place)
+                    found[digest] = _location(self._names[pack], place)
         return found
 
     def enter(
@@ -201,7 +207,16 @@ class Index:
             self._db.close()
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def _location(name: str, place: Sequence[object]) -> Location:
+    """Raises DatabaseError for what no record has: a bit of the database was turned."""
+    offset, stored, raw, codec = place
+    for value, most in ((offset, _MOST_OFFSET), (stored, MAX_STORED), (raw, MAX_RAW), (codec, 255)):
+        if not isinstance(value, int) or not 0 <= value <= most:
+            raise sqlite3.DatabaseError("a record's row is damaged")
+    return Location(name, *place)  # type: ignore[arg-type]
+
+
+def is_busy(error: Exception) -> bool:
     """True where another process holds the database: no reason to take it for damaged."""
     code = getattr(error, "sqlite_errorcode", 0)  # what the module itself raises has none
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

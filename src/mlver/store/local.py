@@ -26,7 +26,7 @@ from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, Row, decode, decode_rows
 from mlver.store import files, pack, recovery
-from mlver.store.index import CHECKED, SEALED, Index, Location, busy, is_busy
+from mlver.store.index import CHECKED, DAMAGED, SEALED, Index, Location, busy, is_busy
 from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec, Header, decode_header
 
 T = TypeVar("T")
@@ -86,13 +86,13 @@ class LocalStore:
         with self._lock, files.disk_errors("reading the store", self.root):
             try:
                 return use(self._opened())
-            except sqlite3.DatabaseError as error:
+            except DAMAGED as error:
                 if is_busy(error):
                     raise busy() from error
             try:
                 self.rebuild_index()
                 return use(self._opened())
-            except sqlite3.DatabaseError:  # the disk is full, or fails
+            except DAMAGED:  # the disk is full, or fails
                 self._drop_index()
                 return use(self._opened(in_memory=True))
 

@@ -39,6 +39,8 @@ HEADER = _FIELDS.size + _CHECK
 
 MAX_RAW = 16 * 1024 * 1024
 """No record decodes to more: a bomb is refused before anything is allocated."""
+MAX_STORED = MAX_RAW + 64 * 1024
+"""No payload is longer: what does not shrink is stored as it is."""
 
 LEVEL = 1
 _DELTA_LEVEL = 3
@@ -68,10 +70,11 @@ def decode_header(data: Buffer) -> Header:
     if digest_of(fields)[:_CHECK] != bytes(data[_FIELDS.size : HEADER]):
         raise CorruptContent("a record's header does not match its check")
     _magic, kind, codec, _zero, stored, raw, digest = _FIELDS.unpack(fields)
-    if kind not in (CHUNK, RECIPE) or codec not in (RAW, ZSTD, DELTA) or raw > MAX_RAW:
+    is_known = kind in (CHUNK, RECIPE) and codec in (RAW, ZSTD, DELTA)
+    if not is_known or raw > MAX_RAW or stored > MAX_STORED:
         raise CorruptContent(
             "a record is of a form that this version does not know",
-            why=f"kind {kind}, codec {codec}, {raw} bytes",
+            why=f"kind {kind}, codec {codec}, {stored} and {raw} bytes",
             fix="upgrade git-mlver",
         )
     return Header(kind, codec, stored, raw, Digest(digest))

@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from mlver.errors import MlverError, RefusedError
 from mlver.git import attributes, command, index_file
@@ -30,16 +29,7 @@ from mlver.git.worktree import Worktree
 from mlver.model.pointer import Pointer
 from mlver.store.ingest import Ingest
 from mlver.workflows.context import Context
-from mlver.workflows.precommit import ATTRIBUTES, Staged
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """A staged file that became a pointer. `tracked`: the attribute was there already."""
-
-    path: bytes
-    size: int
-    tracked: bool
+from mlver.workflows.staged import ATTRIBUTES, Captured, Staged
 
 
 def capture(ctx: Context, wanted: Sequence[Staged]) -> list[Captured]:

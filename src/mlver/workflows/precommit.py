@@ -13,29 +13,16 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mlver.errors import RefusedError
 from mlver.git import command
 from mlver.git.objects import EXECUTABLE, REGULAR, small_blobs
 from mlver.model import pointer as pointers
 from mlver.workflows.context import Context
+from mlver.workflows.staged import ATTRIBUTES, Captured, Staged
 
-if TYPE_CHECKING:
-    from mlver.workflows.capture import Captured
-
-ATTRIBUTES = b".gitattributes"
 _CONFLICT_LIMIT = 4096
 """Pointers between conflict markers are shorter than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    mode: str
-    blob: str
-    path: bytes
-    size: int
 
 
 def before_commit(ctx: Context) -> list[Captured]:

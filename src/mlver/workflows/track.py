@@ -12,7 +12,7 @@ from mlver.git import attributes
 from mlver.git.objects import filtered, pointers_of, staged
 from mlver.workflows.capture import change_file
 from mlver.workflows.context import Context
-from mlver.workflows.precommit import ATTRIBUTES
+from mlver.workflows.staged import ATTRIBUTES
 
 
 @dataclass(slots=True)

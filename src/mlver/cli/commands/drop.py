@@ -25,5 +25,6 @@ def command(paths: tuple[bytes, ...]) -> int:
         size = human_size(sum(pointer.size for pointer in result.dropped.values()))
         click.echo(f"{len(result.dropped)} file(s) dropped, {size}", err=True)
     for path, why in result.kept.items():
-        warn(f"{show_path(path)} was kept: {why}")
+        name = show_path(path)
+        warn(f"{name} was kept: {why}\n  next: git mlver status {name}")
     return RefusedError.exit_code if result.kept else 0

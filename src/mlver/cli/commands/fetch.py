@@ -36,6 +36,11 @@ def command(
         warn(f"{show_path(wanted[pointer])}: {error}")
     if len(outcome.failed) > 5:
         warn(f"and {len(outcome.failed) - 5} more")
+    if outcome.failed:
+        warn(
+            f"{len(outcome.failed)} of {len(wanted)} file(s) could not be fetched\n"
+            "  next: git mlver remote list, to see which places are asked; then git mlver fetch"
+        )
     if outcome.bytes:
         click.echo(f"{human_size(outcome.bytes)} fetched", err=True)
     return next(iter(outcome.failed.values())).exit_code if outcome.failed else 0
