@@ -37,6 +37,12 @@ exit "${FAKE_EXIT:-0}"
 HUSKY8_HEAD = '#!/usr/bin/env sh\n. "$(dirname -- "$0")/_/husky.sh"\n'
 
 
+def _without_git_mlver(path: str) -> str:
+    """`path` without the folders that hold a git-mlver, such as the environment under test."""
+    folders = path.split(os.pathsep)
+    return os.pathsep.join(f for f in folders if not os.path.exists(os.path.join(f, "git-mlver")))
+
+
 @dataclass
 class Repo:
     top: Path
@@ -100,6 +106,7 @@ def make_repo(tmp_path: Path) -> Repo:
     top = tmp_path / "wo rk"
     top.mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "PYTHON", "HUSKY"))}
+    env["PATH"] = _without_git_mlver(env.get("PATH", os.defpath))
     env |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
     env |= {"GIT_CONFIG_NOSYSTEM": "1", "HOOK_LOG": str(tmp_path / "log")}
     for role in ("AUTHOR", "COMMITTER"):

@@ -1,0 +1,159 @@
+"""Deltas and their bases between stores: what a push has acknowledged, any clone can fetch.
+
+Two clones may store the same chunk in two ways, one of them as a delta. A remote or a store where
+a base is itself a delta would hold content that nobody can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.unit.store_material import add, content, open_store, records_in
+
+from mlver.exchange.fetch import Fetcher
+from mlver.exchange.push import Pusher
+from mlver.exchange.source import Catalog
+from mlver.model.digest import digest_of
+from mlver.model.pointer import Pointer
+from mlver.remotes.memory import MemoryRemote
+from mlver.store.assemble import read_blob
+from mlver.store.local import LocalStore
+from mlver.store.record import DELTA
+
+FIRST = content("bases", 30_000)
+SECOND = FIRST + b"second"
+THIRD = FIRST[:100] + b"third" + FIRST[100:]
+
+Make = Callable[[str], LocalStore]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Stores of clones, by name."""
+    opened: dict[str, LocalStore] = {}
+
+    def made(name: str) -> LocalStore:
+        return opened.setdefault(name, open_store(tmp_path / name))
+
+    yield made
+    for store in opened.values():
+        store.close()
+
+
+@pytest.fixture
+def remote() -> MemoryRemote:
+    return MemoryRemote()
+
+
+def pointer_of(data: bytes) -> Pointer:
+    return Pointer(digest_of(data), len(data))
+
+
+def push(store: LocalStore, remote: MemoryRemote, *datas: bytes) -> None:
+    wanted = {pointer_of(data) for data in datas}
+    done = Pusher(store, Catalog(remote, "remote"), lambda _: None).push(wanted)
+    assert done.sent | done.present == wanted and not done.absent
+
+
+def assert_fetches(store: LocalStore, remote: MemoryRemote, *datas: bytes) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        done = Fetcher(store, [Catalog(remote, "remote")], pool, lambda _: None).fetch(
+            pointer_of(data) for data in datas
+        )
+    assert not done.failed
+    for data in datas:
+        assert store.missing(pointer_of(data)) is None
+        assert bytes(read_blob(store, pointer_of(data))) == data
+
+
+def add_as_delta(store: LocalStore, data: bytes, base: bytes) -> None:
+    """`base` stands alone, `data` upon it."""
+    pointer = add(store, data, previous=add(store, base))
+    place = store.locate(pointer.oid)
+    assert place is not None and place.codec == DELTA
+
+
+def test_a_delta_and_its_base_arrive_in_an_empty_clone(make: Make, remote: MemoryRemote) -> None:
+    add_as_delta(make("a"), SECOND, FIRST)
+    push(make("a"), remote, SECOND)
+    assert_fetches(make("c"), remote, SECOND)
+    assert_fetches(make("c"), remote, FIRST)
+
+
+def test_a_delta_arrives_in_a_clone_that_has_its_base(make: Make, remote: MemoryRemote) -> None:
+    add_as_delta(make("a"), SECOND, FIRST)
+    push(make("a"), remote, SECOND)
+    add(make("c"), FIRST)
+    assert_fetches(make("c"), remote, SECOND)
+
+
+def test_a_delta_arrives_in_a_clone_whose_base_is_a_delta(make: Make, remote: MemoryRemote) -> None:
+    """Here FIRST lies upon THIRD; there SECOND lies upon FIRST."""
+    add_as_delta(make("a"), SECOND, FIRST)
+    push(make("a"), remote, FIRST, SECOND)
+    add_as_delta(make("b"), FIRST, THIRD)
+    assert_fetches(make("b"), remote, SECOND)
+    for data in (FIRST, SECOND, THIRD):
+        assert bytes(read_blob(make("b"), pointer_of(data))) == data
+
+
+def test_a_delta_is_not_pushed_upon_a_base_that_is_a_delta_there(
+    make: Make, remote: MemoryRemote
+) -> None:
+    """The remote has FIRST upon THIRD; a clone that has FIRST whole pushes SECOND upon it."""
+    add_as_delta(make("b"), FIRST, THIRD)
+    push(make("b"), remote, FIRST, THIRD)
+    add_as_delta(make("a"), SECOND, FIRST)
+    push(make("a"), remote, FIRST, SECOND)
+    assert_fetches(make("c"), remote, SECOND)
+    assert_fetches(make("d"), remote, FIRST, SECOND, THIRD)
+
+
+def test_of_two_copies_on_a_remote_the_base_is_the_one_that_stands_alone(
+    make: Make, remote: MemoryRemote
+) -> None:
+    """Two first pushes at once: neither saw the other's index."""
+    add_as_delta(make("a"), SECOND, FIRST)
+    add_as_delta(make("b"), FIRST, THIRD)
+    blind = Catalog(remote, "remote")
+    blind.objects()
+    late = Pusher(make("b"), blind, lambda _: None)
+    late._adopt_orphans = lambda needed: None  # type: ignore[method-assign]
+    push(make("a"), remote, FIRST, SECOND)
+    late.push([pointer_of(FIRST), pointer_of(THIRD)])
+    assert_fetches(make("c"), remote, SECOND)
+    assert_fetches(make("d"), remote, THIRD, SECOND, FIRST)
+
+
+def test_a_delta_in_a_pack_that_nothing_indexes_is_used_only_with_its_base(
+    make: Make, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push was killed after its packs; another clone pushes the same content, whole there."""
+    add_as_delta(make("a"), SECOND, FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pusher, "_write_index", lambda self: None)
+        push(make("a"), remote, FIRST, SECOND)
+    add(make("b"), SECOND)
+    push(make("b"), remote, SECOND)
+    assert_fetches(make("c"), remote, SECOND)
+    push(make("a"), remote, FIRST, SECOND)
+    assert_fetches(make("d"), remote, FIRST, SECOND)
+
+
+def test_a_push_that_was_killed_after_its_packs_sends_none_of_them_again(
+    make: Make, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    datas = [content(number, 20_000) for number in range(5)]
+    for data in datas:
+        add(make("a"), data)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pusher, "_write_index", lambda self: None)
+        push(make("a"), remote, *datas)
+    packs = {row.name for row in remote.list("packs/")}
+    push(make("a"), remote, *datas)
+    assert {row.name for row in remote.list("packs/")} == packs
+    assert_fetches(make("c"), remote, *datas)
+    assert all(entry.header.codec != DELTA for entry in records_in(tmp_path / "c"))
