@@ -245,3 +245,43 @@ def test_hooks_that_were_taken_out_do_not_come_back_by_themselves(work: Clone) -
     assert not (work.git_dir() / "hooks" / "pre-push").exists()
     work.mlver("init")
     assert (work.git_dir() / "hooks" / "pre-push").exists()
+
+
+@pytest.mark.parametrize("harm", ["flipped", "gone"])
+def test_a_clone_that_has_the_content_heals_the_remote(
+    box: Sandbox, work: Clone, far: Path, harm: str
+) -> None:
+    work.commit("one", {"a.bin": content(1, 500 * KIB), "b.bin": content(2)})
+    work.git("push", "-q", "-u", "origin", "main")
+    (pack,) = objects(far_store(far), "packs")
+    if harm == "gone":
+        pack.unlink()
+    else:
+        data = bytearray(pack.read_bytes())
+        data[1000] ^= 1
+        pack.chmod(0o644)
+        pack.write_bytes(data)
+    report = work.json("fsck", "--remote")
+    assert [problem["kind"] for problem in report["problems"]] in (
+        ["remote-corrupt"],
+        ["remote-missing"],
+    )
+    work.mlver("fsck", "--remote", "--repair")
+    assert work.json("fsck", "--remote")["ok"]
+    assert box.clone(far, "second").read("a.bin") == content(1, 500 * KIB)
+
+
+def test_a_damaged_index_object_is_made_again_from_the_packs(
+    box: Sandbox, work: Clone, far: Path
+) -> None:
+    work.commit("one", {"a.bin": content(1, 500 * KIB)})
+    work.git("push", "-q", "-u", "origin", "main")
+    packs = objects(far_store(far), "packs")
+    (index,) = objects(far_store(far), "index")
+    index.chmod(0o644)
+    index.write_bytes(index.read_bytes()[:-1] + b"x")
+    assert not work.json("fsck", "--remote")["ok"]
+    work.mlver("fsck", "--remote", "--repair")
+    assert work.json("fsck", "--remote")["ok"]
+    assert objects(far_store(far), "packs") == packs
+    assert box.clone(far, "second").read("a.bin") == content(1, 500 * KIB)

@@ -81,7 +81,7 @@ def assert_reads_back(
 ) -> None:
     """Every way of reading gives exactly these bytes."""
     assert bytes(read_blob(store, pointer)) == data, "read_blob gave other bytes"
-    streamed = b"".join(part for parts in stream_blob(store, pointer, pool) for part in parts)
+    streamed = b"".join(b"".join(parts) for parts in stream_blob(store, pointer, pool))
     assert streamed == data, "stream_blob gave other bytes"
     target = folder / "written"
     write_file(store, pointer, bytes(target), pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -81,6 +82,9 @@ def run_command(args: list[str]) -> int:
     Not by click's own `main`: that answers a reader who went away (`| head`) with exit code 1,
     which means something here.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # ✓ and → are not in every locale's encoding
+            stream.reconfigure(errors="backslashreplace")
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         return shell_complete(group, {}, "git-mlver", COMPLETE_VARIABLE, instruction)

@@ -70,6 +70,10 @@ mlver.smudgeLimit::
 A size such as 64MiB, which is the default. git keeps what a filter answers in memory, so a larger
 file is checked out as its pointer and its content is written directly after that.
 
+mlver.autoHooks::
+Set to false, a clone without hooks is left without them. Otherwise the filter puts them there the
+first time that it works in a clone. Set by `git mlver uninstall --local`.
+
 In .mlver.toml at the top of the worktree, for everyone who works in the repository. It comes with
 a clone, so it can set rules and name remotes, and never a program or a secret:
 

@@ -49,16 +49,17 @@ class Pusher:
         self._tell = tell
         self._entered: list[Found] = []
 
-    def push(self, pointers: Iterable[Pointer]) -> PushResult:
+    def push(self, pointers: Iterable[Pointer], *, deep: bool = False) -> PushResult:
         """Make the remote hold these blobs. Raises RemoteError, CorruptContent.
 
-        Returns only when everything that is in `sent` is on the remote and indexed.
+        Returns only when everything that is in `sent` is on the remote and indexed. `deep`: every
+        record of a blob is looked for, not its recipe alone (a pack may be gone).
         """
         result = PushResult()
         layout.ensure_meta(self._remote)
         needed: dict[Key, Location] = {}
         for pointer in dict.fromkeys(pointers):
-            if has_blob(self._catalog, pointer.oid, pointer.size):
+            if not deep and has_blob(self._catalog, pointer.oid, pointer.size):
                 result.present.add(pointer)
                 continue
             try:

@@ -44,6 +44,8 @@ class Catalog:
         self.name = name
         self._objects: list[IndexObject] | None = None
         self._damaged: list[str] = []
+        self.distrusted: frozenset[Digest] = frozenset()
+        """Packs that are known to be bad: what lies there counts as absent."""
 
     def objects(self) -> list[IndexObject]:
         """The index objects, newest last. A damaged one is left out, and named in `damaged`."""
@@ -76,7 +78,7 @@ class Catalog:
     def find(self, digest: Digest, kind: int) -> Found | None:
         for candidate in reversed(self.objects()):
             found = candidate.find(digest, kind)
-            if found is not None:
+            if found is not None and found.pack not in self.distrusted:
                 return found
         return None
 

@@ -6,10 +6,12 @@ long for a pointer are left out before their content is read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mlver.git import command
-from mlver.git.objects import BlobReader, pointers_of, staged
+from mlver.git.objects import BlobReader, IndexEntry, index_entries, pointers_of, staged
 from mlver.git.repo import Repo
 from mlver.model.pointer import MAX_SIZE, Pointer, parse
 
@@ -64,21 +66,43 @@ def worktrees(repo: Repo) -> list[tuple[bytes, str]]:
 
 
 def reflog_commits(repo: Repo) -> list[str]:
-    """Every commit that a reflog still names (stashes are a reflog)."""
-    done = command.attempt(
-        ["rev-list", "--walk-reflogs", "--all", "--ignore-missing"],
-        cwd=repo.worktree or repo.git_dir,
-    )
-    walked = done.stdout.decode("ascii", "replace").split()
-    done = command.attempt(
-        ["reflog", "show", "--format=%H", "--all"], cwd=repo.worktree or repo.git_dir
-    )
-    return list(dict.fromkeys([*walked, *done.stdout.decode("ascii", "replace").split()]))
+    """Every commit that a reflog of any worktree still names (stashes are a reflog)."""
+    # --stdin: without any reflog, git would print its usage and fail.
+    output = repo.git("rev-list", "--no-walk", "--reflog", "--ignore-missing", "--stdin", input=b"")
+    return output.decode("ascii").split()
 
 
 def staged_pointers(repo: Repo) -> dict[Pointer, bytes]:
     """Pointer → path, of this worktree's index, conflict stages included."""
-    entries = staged(repo)
+    return _named(repo, staged(repo))
+
+
+def staged_anywhere(repo: Repo) -> dict[Pointer, bytes]:
+    """Pointer → path, of the index of every worktree, also of one whose folder is away.
+
+    Raises RepositoryError where one cannot be read: what it names would go unseen.
+    """
+    linked = os.path.join(repo.common_dir, b"worktrees")
+    folders = [repo.common_dir]
+    with suppress(FileNotFoundError):
+        folders += [os.path.join(linked, name) for name in sorted(os.listdir(linked))]
+    env = {key: value for key, value in os.environ.items() if key not in _OF_ONE_WORKTREE}
+    result = staged_pointers(repo) if repo.worktree is not None else {}
+    for folder in folders:
+        if os.path.exists(os.path.join(folder, b"index")):
+            output = command.run(
+                ["ls-files", "-s", "-z", "--full-name"],
+                cwd=folder,
+                env={**env, "GIT_DIR": os.fsdecode(folder)},
+            )
+            result = {**_named(repo, index_entries(output)), **result}
+    return result
+
+
+_OF_ONE_WORKTREE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+
+
+def _named(repo: Repo, entries: Sequence[IndexEntry]) -> dict[Pointer, bytes]:
     found = pointers_of(repo, (entry.blob for entry in entries if entry.is_file))
     result: dict[Pointer, bytes] = {}
     for entry in entries:

@@ -39,7 +39,11 @@ def literal(paths: Iterable[bytes]) -> list[bytes]:
 
 def staged(repo: Repo, pathspecs: Sequence[bytes] = ()) -> list[IndexEntry]:
     """Index entries under `pathspecs` (all where empty), all stages."""
-    output = repo.git("ls-files", "-s", "-z", "--full-name", "--", *pathspecs)
+    return index_entries(repo.git("ls-files", "-s", "-z", "--full-name", "--", *pathspecs))
+
+
+def index_entries(output: bytes) -> list[IndexEntry]:
+    """The rows that `git ls-files -s -z` prints."""
     entries = []
     for item in command.fields(output):
         meta, path = item.split(b"\t", 1)

@@ -61,18 +61,31 @@ _ASK = ["--is-bare-repository", "--show-object-format", "--absolute-git-dir", "-
 
 def discover(cwd: bytes | None = None) -> Repo:
     """The repository around `cwd`. Raises RepositoryError where there is none, or git refuses."""
-    done = command.attempt(["rev-parse", *_ASK, "--show-toplevel"], cwd=cwd)
+    _pin_environment()
+    asked = [*_ASK, "--show-toplevel"]
+    done = command.attempt(["rev-parse", *asked], cwd=cwd)
     if done.returncode != 0:  # a bare repository has no top level
-        done = command.attempt(["rev-parse", *_ASK], cwd=cwd)
+        asked = _ASK
+        done = command.attempt(["rev-parse", *asked], cwd=cwd)
     lines = done.stdout.split(b"\n")[:-1]
-    if done.returncode != 0 or len(lines) < len(_ASK):
+    if done.returncode != 0 or len(lines) < len(asked):
         raise RepositoryError(
             "this is no git repository that can be used",
             why=done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: "),
             fix="cd into a repository, or make one: git init",
         )
-    bare, hash_name, git_dir, common = lines[: len(_ASK)]
-    top = b"\n".join(lines[len(_ASK) :])
+    if len(lines) > len(asked):  # a path with a line end in it
+        lines = [command.run(["rev-parse", word], cwd=cwd).removesuffix(b"\n") for word in asked]
+    bare, hash_name, git_dir, common, *top = lines
     common = os.path.normpath(os.path.join(cwd or os.getcwdb(), common))
-    worktree = None if bare == b"true" or not top else top
+    worktree = None if bare == b"true" or not any(top) else top[0]
     return Repo(worktree, git_dir, common, hash_name.decode("ascii"))
+
+
+def _pin_environment() -> None:
+    """Make git's variables absolute: they are relative to where the user stands, and our git
+    commands run at the worktree's top. (GIT_INDEX_FILE is relative to the top already.)"""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"):
+        value = os.environ.get(name)
+        if value and not os.path.isabs(value):
+            os.environ[name] = os.path.abspath(value)

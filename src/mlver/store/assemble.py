@@ -19,6 +19,7 @@ from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
 from mlver.store import files
+from mlver.store.chunker import MAX
 from mlver.store.index import Location
 from mlver.store.local import LocalStore, batched, split_record
 from mlver.store.record import CHUNK, HEADER, Buffer
@@ -26,6 +27,7 @@ from mlver.store.record import CHUNK, HEADER, Buffer
 RUN = 2 * 1024 * 1024
 """A run of records is read at once up to about this many bytes."""
 _AHEAD = 4
+_BUFFER = RUN + MAX + HEADER
 
 
 @dataclass(slots=True)
@@ -82,15 +84,22 @@ def stream_blob(
 def stream_rows(
     store: LocalStore, rows: Iterable[Row], pool: ThreadPoolExecutor
 ) -> Iterator[list[Buffer]]:
-    """The chunks of `rows` in order, each verified, decoded some runs ahead on `pool`."""
-    pending: deque[Future[list[Buffer]]] = deque()
+    """The chunks of `rows` in order, each verified, decoded some runs ahead on `pool`.
+
+    What is yielded is valid until the next is asked for: its memory is used again.
+    """
+    pending: deque[Future[tuple[list[Buffer], bytearray]]] = deque()
+    spare: list[bytearray] = []  # fresh memory for each run would cost more than the reading
     try:
         for run in _runs(store, rows):
-            pending.append(pool.submit(_decode_run, store, run))
+            buffer = spare.pop() if spare else bytearray(_BUFFER)
+            pending.append(pool.submit(_decode_run, store, run, buffer))
             if len(pending) > _AHEAD:
-                yield pending.popleft().result()
+                parts, buffer = pending.popleft().result()
+                yield parts
+                spare.append(buffer)
         while pending:
-            yield pending.popleft().result()
+            yield pending.popleft().result()[0]
     finally:
         for future in pending:
             future.cancel()
@@ -128,14 +137,17 @@ def _extend(run: _Run, digest: Digest, place: Location) -> bool:
     return True
 
 
-def _decode_run(store: LocalStore, run: _Run) -> list[Buffer]:
-    data = memoryview(store.read_span(run.pack, run.offset, run.length))
+def _decode_run(store: LocalStore, run: _Run, buffer: bytearray) -> tuple[list[Buffer], bytearray]:
+    """The run's chunks, verified; those stored raw are views of `buffer`."""
+    if run.length > len(buffer):  # one record longer than a chunk of ours can be
+        buffer = bytearray(run.length)
+    data = store.read_span_into(run.pack, run.offset, memoryview(buffer)[: run.length])
     decode = store.codec().decode
     parts = []
     for digest, start, size in run.ids:
         header, payload = split_record(data[start : start + size], digest, CHUNK)
         parts.append(decode(header, payload, store.full_chunk))
-    return parts
+    return parts, buffer
 
 
 def write_file(

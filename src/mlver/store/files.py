@@ -62,6 +62,18 @@ def pread(fd: int, length: int, offset: int) -> bytes:
     return data
 
 
+def pread_into(fd: int, view: memoryview, offset: int) -> int:
+    """As `pread`, into `view`; how many bytes came."""
+    if not hasattr(os, "preadv"):
+        data = pread(fd, len(view), offset)
+        view[: len(data)] = data
+        return len(data)
+    done = 0
+    while done < len(view) and (count := os.preadv(fd, [view[done:]], offset + done)):
+        done += count
+    return done
+
+
 def _read_full(fd: int, length: int) -> bytes:
     data = b""
     while len(data) < length:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,11 +26,10 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, Row, decode, decode_rows
 from mlver.store import files, pack, recovery
 from mlver.store.index import CHECKED, DAMAGED, SEALED, Index, Location, busy, is_busy
+from mlver.store.names import SUFFIX, boot_of, new_incoming_file, pack_name, packs_in, this_boot
 from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec, Header, decode_header
 
 T = TypeVar("T")
-
-SUFFIX = b".pack"
 
 
 class LocalStore:
@@ -146,12 +144,12 @@ class LocalStore:
 
     def is_doubtful(self, path: bytes) -> bool:
         """True for a pack that a power cut may have taken bytes from: not fsynced, other boot."""
-        return os.path.dirname(path) == self.incoming_dir and boot_of(path) != _boot()
+        return os.path.dirname(path) == self.incoming_dir and boot_of(path) != this_boot()
 
     def pack_files(self) -> Iterator[tuple[str, bytes]]:
         """Name and path of every pack, durable ones first."""
         # incoming/ is listed first: a pack that is moved meanwhile is then seen in packs/.
-        incoming, durable = _packs_in(self.incoming_dir), _packs_in(self.packs_dir)
+        incoming, durable = packs_in(self.incoming_dir), packs_in(self.packs_dir)
         yield from durable.items()
         yield from ((name, path) for name, path in incoming.items() if name not in durable)
 
@@ -245,19 +243,32 @@ class LocalStore:
 
     def read_span(self, name: str, offset: int, length: int) -> bytes:
         """Raw bytes of a pack, at most `length`; not verified. CorruptContent if it is gone."""
+        with self._open_pack(name) as fd:
+            return files.pread(fd, length, offset)
+
+    def read_span_into(self, name: str, offset: int, view: memoryview) -> memoryview:
+        """As `read_span`, into memory that is there; the part of `view` that was filled."""
+        with self._open_pack(name) as fd:
+            return view[: files.pread_into(fd, view, offset)]
+
+    @contextlib.contextmanager
+    def _open_pack(self, name: str) -> Iterator[int]:
+        fd = -1
         for _ in range(2):  # the pack may be moved to its durable place between find and open
             try:
                 fd = os.open(self.pack_path(name), files.READ)
+                break
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise files.local_error(error, "reading the store") from error
-            try:
-                with files.disk_errors("reading the store", self.root):
-                    return files.pread(fd, length, offset)
-            finally:
-                os.close(fd)
-        raise CorruptContent(f"pack {name} is gone from the store", fix="git mlver fsck")
+        if fd < 0:
+            raise CorruptContent(f"pack {name} is gone from the store", fix="git mlver fsck")
+        try:
+            with files.disk_errors("reading the store", self.root):
+                yield fd
+        finally:
+            os.close(fd)
 
     def record(self, digest: Digest, kind: int = CHUNK) -> tuple[Header, Buffer]:
         """A record's header and payload as stored; the payload is not verified.
@@ -341,8 +352,7 @@ class LocalStore:
 
     def new_incoming_path(self) -> tuple[str, bytes]:
         """A fresh pack name and its path in incoming/."""
-        name = secrets.token_hex(10)
-        file = f"{name}-{_boot()}".encode() + SUFFIX
+        name, file = new_incoming_file()
         return name, os.path.join(self.incoming_dir, file)
 
 
@@ -368,32 +378,3 @@ def _footer_or_scan(fd: int, upto: int) -> tuple[list[pack.Entry], int]:
         return pack.read_footer(fd), SEALED
     entries = list(pack.scan(fd, upto))
     return entries, entries[-1].offset + entries[-1].length if entries else upto
-
-
-def _packs_in(folder: bytes) -> dict[str, bytes]:
-    """Name → path of the packs in a folder, sorted; none where it is not there."""
-    try:
-        listed = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return {}
-    return {pack_name(file): os.path.join(folder, file) for file in listed if file.endswith(SUFFIX)}
-
-
-def pack_name(file: bytes) -> str:
-    """A pack's name, which stays the same when it is moved from incoming/ to packs/."""
-    return file[: -len(SUFFIX)].split(b"-")[0].decode("ascii", "replace")
-
-
-def boot_of(path: bytes) -> str:
-    """The boot that wrote an incoming pack, by its file name."""
-    return os.path.basename(path)[: -len(SUFFIX)].partition(b"-")[2].decode("ascii", "replace")
-
-
-_BOOT: list[str] = []
-
-
-def _boot() -> str:
-    if not _BOOT:
-        # Where the system cannot name its boot, nothing unsynced is believed: a new name each time.
-        _BOOT.append(files.boot_id() or secrets.token_hex(8))
-    return _BOOT[0]

@@ -2,43 +2,31 @@
 
 Local packs: every record is decoded and verified. Pointers: what every ref, and the index of every
 worktree, names is whole here or on a remote. Tracked paths: what git holds there is a pointer.
-`--remote`: every pack and index object of the remote is read and verified too.
+`--remote`: every pack and index object of the remote is read and verified too (fsck_remote).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing
 
 from mlver.errors import CorruptContent, MissingContent, MlverError
-from mlver.exchange import layout
-from mlver.exchange.source import Catalog, has_blob
+from mlver.exchange.source import has_blob
 from mlver.git import history
-from mlver.git.repo import discover
 from mlver.model import recipe
-from mlver.model.digest import Digest, Hasher, digest_of
+from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import Pointer
 from mlver.store import files, pack
 from mlver.store.assemble import stream_rows
 from mlver.store.local import LocalStore, split_record
 from mlver.store.record import RECIPE
-from mlver.workflows import places
+from mlver.workflows import fsck_remote, places
 from mlver.workflows.context import Context
 from mlver.workflows.fetch import fetch_pointers
+from mlver.workflows.fsck_remote import Problem
 from mlver.workflows.restore import forget_damaged, restore_from_worktree
 from mlver.workflows.track import raw_files
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """`kind`: corrupt, missing, raw, remote-corrupt, remote-missing. `repair`: the next command."""
-
-    kind: str
-    oid: str
-    path: bytes
-    repair: str
 
 
 def fsck(
@@ -61,8 +49,9 @@ def fsck(
             problems.append(Problem("corrupt", digest.hex(), b"", "git mlver fsck --repair"))
     if remote:
         with closing(places.open_place(places.for_push(ctx))) as catalog:
-            problems += _remote(catalog)
-            problems += _absent_there(catalog, named)
+            if repair:
+                fsck_remote.repair(ctx, catalog, named)
+            problems += fsck_remote.check(catalog, named)
     return problems
 
 
@@ -71,13 +60,8 @@ def _raw(path: bytes) -> Problem:
 
 
 def _named(ctx: Context) -> dict[Pointer, bytes]:
-    named = dict(history.pointers_between(ctx.repo, history.all_refs(ctx.repo)))
-    if ctx.repo.worktree is None:
-        return named
-    for path, _ in history.worktrees(ctx.repo):
-        with suppress(MlverError, OSError):
-            named = {**history.staged_pointers(discover(path)), **named}
-    return named
+    named = history.pointers_between(ctx.repo, history.all_refs(ctx.repo))
+    return {**history.staged_anywhere(ctx.repo), **named}
 
 
 def _damaged_records(ctx: Context) -> list[tuple[Digest, int]]:
@@ -177,35 +161,3 @@ def _heal(ctx: Context, pointer: Pointer, path: bytes) -> bool:
     if restore_from_worktree(ctx, pointer, path):
         return True
     return pointer in fetch_pointers(ctx, [pointer]).fetched
-
-
-# -- the remote ------------------------------------------------------------------------------
-
-
-def _remote(catalog: Catalog) -> list[Problem]:
-    """Index objects and packs that do not verify, or that an index names and are not there."""
-    problems = [
-        Problem("remote-corrupt", "", name.encode(), "git mlver fsck --remote --repair")
-        for name in catalog.damaged
-    ]
-    for pack_id in sorted({p for item in catalog.objects() for p in item.packs()}):
-        name = layout.pack_object(pack_id)
-        kind = _pack_problem(catalog, name, pack_id)
-        if kind is not None:
-            problems.append(Problem(kind, pack_id.hex(), name.encode(), "git mlver push --all"))
-    return problems
-
-
-def _pack_problem(catalog: Catalog, name: str, pack_id: Digest) -> str | None:
-    if catalog.remote.size(name) is None:
-        return "remote-missing"
-    # The name is the digest of the whole object: one hash tells whether every record is intact.
-    return None if digest_of(catalog.remote.read(name)) == pack_id else "remote-corrupt"
-
-
-def _absent_there(catalog: Catalog, named: dict[Pointer, bytes]) -> list[Problem]:
-    return [
-        Problem("remote-missing", pointer.oid.hex(), path, "git mlver push")
-        for pointer, path in named.items()
-        if not has_blob(catalog, pointer.oid, pointer.size)
-    ]

@@ -19,7 +19,6 @@ from mlver.errors import MlverError
 from mlver.exchange import layout
 from mlver.exchange.source import Catalog
 from mlver.git import history
-from mlver.git.repo import discover
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
 from mlver.store import files, pack, recovery
@@ -84,10 +83,7 @@ def named_pointers(ctx: Context) -> set[Pointer]:
     """Every pointer that refs, reflogs, stashes or an index of any worktree names."""
     refs = [*history.all_refs(ctx.repo), *history.reflog_commits(ctx.repo)]
     named = set(history.pointers_between(ctx.repo, refs))
-    for path, _ in history.worktrees(ctx.repo):
-        with suppress(MlverError, OSError):
-            named |= set(history.staged_pointers(discover(path)))
-    return named
+    return named | set(history.staged_anywhere(ctx.repo))
 
 
 def _all_records(ctx: Context) -> Iterable[tuple[str, pack.Entry]]:

@@ -63,13 +63,15 @@ def push(
         return place.name, push_pointers(ctx, catalog, wanted)
 
 
-def push_pointers(ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes]) -> PushResult:
+def push_pointers(
+    ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
+) -> PushResult:
     """Push these blobs; MissingContent names those that neither side has."""
     ctx.store.use()
     recovery.make_durable(ctx.store)
     ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
     try:
-        result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted)
+        result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
     finally:
         ctx.progress.finish()
     if result.absent:

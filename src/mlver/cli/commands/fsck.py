@@ -7,7 +7,7 @@ import click
 from mlver.cli.options import JSON, opened, print_json
 from mlver.cli.output import json_path, show_path
 from mlver.errors import EXIT_DIFFERENT
-from mlver.workflows.fsck import Problem
+from mlver.workflows.fsck_remote import Problem
 
 
 @click.command()
