@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from mlver.errors import RepositoryError, UsageError
 from mlver.git import command
@@ -25,27 +26,29 @@ _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"\A\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?\s*\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the user and the repository have set. Sizes in bytes."""
+class Settings(NamedTuple):
+    """What the user and the repository have set. Sizes in bytes.
 
-    git: dict[str, list[str]] = field(default_factory=dict)
-    policy: str = "capture"
-    threshold: int = DEFAULT_THRESHOLD
-    patterns: tuple[str, ...] = ()
-    tree_remotes: dict[str, str] = field(default_factory=dict)
-    tree_default: str | None = None
+    `git` asks git, once, and only when a setting of the user's is needed.
+    """
+
+    git: Callable[[], dict[str, list[str]]]
+    policy: str
+    threshold: int
+    patterns: tuple[str, ...]
+    tree_remotes: dict[str, str]
+    tree_default: str | None
 
     def get(self, key: str) -> str | None:
         """The last value of `mlver.<key>` in git's configuration; a subsection keeps its case."""
         subsection, dot, name = key.rpartition(".")
-        values = self.git.get(subsection + dot + name.lower())
+        values = self.git().get(subsection + dot + name.lower())
         return values[-1] if values else None
 
     def remotes(self) -> dict[str, str]:
         """Name → URL of the remotes in git's configuration, which the user has set."""
         found = {}
-        for key, values in self.git.items():
+        for key, values in self.git().items():
             if key.startswith("remote.") and key.endswith(".url"):
                 found[key[len("remote.") : -len(".url")]] = values[-1]
         return found
@@ -53,7 +56,7 @@ class Settings:
     @property
     def file_mode(self) -> bool:
         """core.fileMode: False where the file system keeps no executable bit."""
-        value = (self.git.get("core.filemode") or ["true"])[-1]
+        value = (self.git().get("core.filemode") or ["true"])[-1]
         return value.lower() not in ("false", "no", "off", "0", "")
 
     @property
@@ -65,7 +68,7 @@ class Settings:
 
 def read(repo: Repo) -> Settings:
     """Settings of this repository. Raises RepositoryError for a file that cannot be understood."""
-    return _with_toml(_git_values(repo), _toml(repo))
+    return _with_toml(cache(partial(_git_values, repo)), _toml(repo))
 
 
 def _git_values(repo: Repo) -> dict[str, list[str]]:
@@ -98,7 +101,7 @@ def _toml(repo: Repo) -> dict[str, Any]:
         ) from error
 
 
-def _with_toml(git: dict[str, list[str]], toml: dict[str, Any]) -> Settings:
+def _with_toml(git: Callable[[], dict[str, list[str]]], toml: dict[str, Any]) -> Settings:
     policy = _typed(toml, "policy", str, "capture")
     if policy not in POLICIES:
         raise _invalid("policy", f"one of {', '.join(POLICIES)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver import system
 from mlver.errors import RepositoryError
@@ -18,8 +18,7 @@ REGULAR, EXECUTABLE, SYMLINK, GITLINK = "100644", "100755", "120000", "160000"
 _FILES = (REGULAR, EXECUTABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
+class IndexEntry(NamedTuple):
     """One row of the index. `blob` is git's object id in hex; `path` relative to the top."""
 
     mode: str

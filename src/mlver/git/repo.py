@@ -7,14 +7,13 @@ they mean to git.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver.errors import RepositoryError
 from mlver.git import command
 
 
-@dataclass(frozen=True, slots=True)
-class Repo:
+class Repo(NamedTuple):
     """Absolute paths as bytes. `worktree` is None in a bare repository."""
 
     worktree: bytes | None
@@ -89,3 +88,5 @@ def _pin_environment() -> None:
         value = os.environ.get(name)
         if value and not os.path.isabs(value):
             os.environ[name] = os.path.abspath(value)
+    # Before 2.41, git checkout --recurse-submodules sets it for the filter, and rev-parse dies of it.
+    os.environ.pop("GIT_INTERNAL_SUPER_PREFIX", None)

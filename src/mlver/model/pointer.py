@@ -8,7 +8,7 @@ line) is content, and comes back byte for byte. Format: docs/format/pointer.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver.model.digest import Digest, from_hex
 
@@ -23,8 +23,7 @@ _MARKER = re.compile(rb"\A(?:<{7,}|={7,}|>{7,}|\|{7,})(?: .*)?\r?\Z")
 _MAX_CONFLICT = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """A blob's oid and its size in bytes (at least 1: an empty file has no pointer)."""
 
     oid: Digest

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,13 +37,17 @@ def _no_warning(_message: str) -> None:
     """Drops a message."""
 
 
-@dataclass
 class Context:
     """One command's surroundings. Close it, or use it as a context manager."""
 
-    repo: Repo
-    warn: Callable[[str], None] = _no_warning
-    progress: Progress = field(default_factory=Progress)
+    def __init__(
+        self,
+        repo: Repo,
+        warn: Callable[[str], None] = _no_warning,
+        progress: Progress | None = None,
+    ) -> None:
+        self.repo, self.warn = repo, warn
+        self.progress = progress or Progress()
 
     @cached_property
     def settings(self) -> Settings:
@@ -87,4 +90,4 @@ def open_context(
     progress: Progress | None = None,
 ) -> Context:
     """The surroundings of a command run in `cwd`. Raises RepositoryError."""
-    return Context(repo.discover(cwd), warn, progress or Progress())
+    return Context(repo.discover(cwd), warn, progress)

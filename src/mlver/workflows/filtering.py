@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 
 from mlver.errors import CorruptContent, LocalIOError, MissingContent, MlverError
+from mlver.git.config import DEFAULT_SMUDGE_LIMIT
 from mlver.git.filter_process import FilterError, ReadInto, Request
 from mlver.git.history import pointer_at
 from mlver.git.objects import BlobReader
 from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
 from mlver.store.assemble import read_blob, stream_blob
+from mlver.store.files import local_error
 from mlver.store.ingest import Ingest
 from mlver.workflows import deferred
 from mlver.workflows.context import Context
@@ -95,7 +98,16 @@ class FilterHandler:
         self._served = True
         if self._skip:
             return [data]
-        if pointer.size > self._ctx.settings.smudge_limit and request.can_delay:
+        try:
+            return self._smudge(request, pointer, data)
+        except Exception as error:
+            # git deletes the file whose smudge fails (after a delay: all of them), so whatever is
+            # wrong with us, the pointer is the answer.
+            self._failed[request.path] = _reason(error)
+            return [data]
+
+    def _smudge(self, request: Request, pointer: Pointer, data: bytes) -> Iterable[Buffer] | None:
+        if pointer.size > self._limit and request.can_delay:
             self._deferred.add(request.path, pointer)
             self._any_deferred = True
             return [data]
@@ -106,13 +118,20 @@ class FilterHandler:
             self._delayed[request.path] = pointer
             return None
         outcome = fetch_pointers(self._ctx, [pointer])
-        content = self._content(pointer) if pointer in outcome.fetched else None
+        if pointer in outcome.failed:
+            raise outcome.failed[pointer]
+        content = self._content(pointer)
         if content is None:
-            self._failed[request.path] = outcome.failed.get(pointer) or MissingContent(
-                "its content could not be read"
-            )
-            return [data]
+            raise MissingContent("its content could not be read")
         return content
+
+    @cached_property
+    def _limit(self) -> int:
+        try:
+            return self._ctx.settings.smudge_limit
+        except MlverError as error:  # a damaged .mlver.toml stops no checkout
+            self._ctx.warn(str(error))
+            return DEFAULT_SMUDGE_LIMIT
 
     def _content(self, pointer: Pointer) -> Iterable[Buffer] | None:
         """The whole content, verified before the first byte is given; None if not to be had."""
@@ -120,7 +139,7 @@ class FilterHandler:
         try:
             if ctx.store.missing(pointer) is not None:
                 return None
-            if pointer.size <= ctx.settings.smudge_limit:
+            if pointer.size <= self._limit:
                 return [read_blob(ctx.store, pointer)]
             for _ in stream_blob(ctx.store, pointer, ctx.pool):
                 pass  # nothing is shown before all of it was verified
@@ -136,10 +155,13 @@ class FilterHandler:
         if self._announced or not self._delayed:
             self._announced = False
             return []
-        outcome = fetch_pointers(self._ctx, self._delayed.values())
+        try:
+            failed = fetch_pointers(self._ctx, self._delayed.values()).failed
+        except Exception as error:  # as in `smudge`
+            failed = dict.fromkeys(self._delayed.values(), _reason(error))
         for path, pointer in self._delayed.items():
-            if pointer in outcome.failed:
-                self._failed[path] = outcome.failed[pointer]
+            if pointer in failed:
+                self._failed[path] = failed[pointer]
         self._announced = True
         return list(self._delayed)
 
@@ -147,11 +169,15 @@ class FilterHandler:
         pointer = self._delayed.pop(request.path, None)
         if pointer is None:
             return []  # an empty file
-        content = None if request.path in self._failed else self._content(pointer)
-        if content is None:
-            self._failed.setdefault(request.path, MissingContent("its content could not be read"))
-            return [pointer.encode()]
-        return content
+        try:
+            content = None if request.path in self._failed else self._content(pointer)
+            if content is not None:
+                return content
+            error: Exception = MissingContent("its content could not be read")
+        except Exception as raised:  # as in `smudge`
+            error = raised
+        self._failed.setdefault(request.path, _reason(error))
+        return [pointer.encode()]
 
     def _tell_malformed(self, path: bytes, data: bytes) -> None:
         if not self._warned_malformed and (
@@ -187,6 +213,31 @@ class FilterHandler:
 
         with contextlib.suppress(MlverError, OSError):
             adopt(self._ctx)
+
+
+class WithoutRepository:
+    """Serves git where our own look at the repository failed: no checkout loses a file, and
+    nothing is added raw."""
+
+    def clean(self, request: Request, read_into: ReadInto) -> Buffer:
+        raise FilterError
+
+    def smudge(self, request: Request, data: bytes) -> Iterable[Buffer]:
+        return [data]
+
+    def available(self) -> list[bytes]:
+        return []
+
+    def delayed(self, request: Request) -> Iterable[Buffer]:
+        return []
+
+
+def _reason(error: Exception) -> MlverError:
+    if isinstance(error, MlverError):
+        return error
+    if isinstance(error, OSError):
+        return local_error(error, "reading content")
+    return MlverError(f"git-mlver failed: {type(error).__name__}: {error}")
 
 
 def _prefixed(head: memoryview, read_into: ReadInto) -> ReadInto:

@@ -72,8 +72,8 @@ def _staged_changes(ctx: Context) -> list[Staged]:
 
 
 def _is_wanted(ctx: Context, item: Staged) -> bool:
-    if ctx.settings.policy == "off" or item.size < pointers.MAX_SIZE:
-        # A file shorter than a pointer gains nothing; a pointer itself is that short.
+    # A file shorter than a pointer gains nothing; a pointer itself is that short.
+    if item.size < pointers.MAX_SIZE or ctx.settings.policy == "off":
         return False
     if item.path == ATTRIBUTES or item.path.endswith(b"/" + ATTRIBUTES):
         return False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ATTRIBUTES = b".gitattributes"
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(NamedTuple):
     """A file whose staged content is new. `blob`: git's id of it; `size` in bytes."""
 
     mode: str
@@ -17,8 +16,7 @@ class Staged:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(NamedTuple):
     """A staged file that became a pointer. `tracked`: the attribute was there already."""
 
     path: bytes

@@ -7,10 +7,11 @@ import sys
 
 from mlver import system
 from mlver.cli.output import warn
-from mlver.git.filter_process import serve
+from mlver.errors import MlverError
+from mlver.git.filter_process import Handler, serve
 from mlver.git.pktline import PacketReader, PacketWriter, ProtocolError
 from mlver.workflows.context import open_context
-from mlver.workflows.filtering import FilterHandler
+from mlver.workflows.filtering import FilterHandler, WithoutRepository
 
 
 def skips_smudge(args: list[str]) -> bool:
@@ -22,17 +23,27 @@ def run(args: list[str]) -> int:
     """Serve git until it closes the pipe. A failed pipe ends the process."""
     from mlver.cli.progress import for_terminal
 
-    with open_context(warn=warn, progress=for_terminal()) as ctx:
+    system.binary(0, 1)
+    try:
+        ctx = open_context(warn=warn, progress=for_terminal())
+    except MlverError as error:
+        warn(str(error))
+        return _serve(WithoutRepository())
+    with ctx:
         handler = FilterHandler(ctx, skip_smudge=skips_smudge(args))
         try:
-            system.binary(0, 1)
-            serve(PacketReader(0), PacketWriter(1), handler)
-        except ProtocolError as error:
-            warn(f"the filter ended: {error}")
-            return 1
+            return _serve(handler)
         finally:
             _close_pipes()
             handler.close()
+
+
+def _serve(handler: Handler) -> int:
+    try:
+        serve(PacketReader(0), PacketWriter(1), handler)
+    except ProtocolError as error:
+        warn(f"the filter ended: {error}")
+        return 1
     return 0
 
 

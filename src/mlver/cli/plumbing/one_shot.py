@@ -11,6 +11,7 @@ import sys
 from mlver import system
 from mlver.cli.output import warn
 from mlver.cli.plumbing.filter_process import skips_smudge
+from mlver.errors import MlverError
 from mlver.git.filter_process import FilterError, Request
 from mlver.workflows.context import open_context
 from mlver.workflows.filtering import FilterHandler
@@ -41,11 +42,16 @@ def clean(args: list[str]) -> int:
 
 def smudge(args: list[str]) -> int:
     """Pointer on standard input → content on standard output; the pointer where it is not here."""
-    with open_context(warn=warn) as ctx:
+    data = sys.stdin.buffer.read()
+    try:
+        ctx = open_context(warn=warn)
+    except MlverError as error:  # git would delete the file
+        warn(str(error))
+        _write([data])
+        return 0
+    with ctx:
         handler = FilterHandler(ctx, skip_smudge=skips_smudge(args))
-        data = sys.stdin.buffer.read()
-        parts = handler.smudge(Request(_path(args)), data)
-        for part in parts or [data]:
+        for part in handler.smudge(Request(_path(args)), data) or [data]:
             _write([part])
         handler.close()
     return 0
