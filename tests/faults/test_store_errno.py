@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from mlver.errors import LocalIOError
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
 from mlver.store.assemble import read_blob, write_file
-from mlver.store.ingest import WINDOW, Ingest
+from mlver.store.ingest import Ingest
 from mlver.store.local import LocalStore
+from mlver.store.windows import WINDOW
 
 DATAS = [
     b"a few bytes",
@@ -83,7 +85,7 @@ def add_everything(root: Path) -> tuple[dict[Pointer, bytes], int]:
     for place, data in enumerate(DATAS):
         previous = pointers.get(FOLLOWS.get(place, -1))
         try:
-            pointer = ingest.add(reader(data), lambda previous=previous: previous)
+            pointer = ingest.add(reader(data), partial(store_writer.answer, previous))
         except LocalIOError as error:
             assert error.why, "a refusal tells its cause"
             errors += 1

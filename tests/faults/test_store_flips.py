@@ -118,15 +118,15 @@ def ends(files: dict[Path, bytes]) -> Iterable[tuple[Path, bytes, int]]:
 
 def test_a_flipped_bit_in_a_pack_is_never_read_as_content(sample: Sample) -> None:
     refused = 0
-    for path, data, at in [*ends(sample.files), *places(sample.files, 151)]:
+    for path, data, at in [*ends(sample.files), *places(sample.files, 331)]:
         sample.damage(path, data, at, keep_index=True)
         with open_store(sample.root) as store:
             refused += bool(unreadable(store, sample.blobs))
-    assert refused > 100, "payloads were hit, and told"
+    assert refused > 50, "payloads were hit, and told"
 
 
 def test_a_flipped_bit_is_never_read_as_content_by_an_index_made_anew(sample: Sample) -> None:
-    for path, data, at in [*ends(sample.files), *places(sample.files, 499)]:
+    for path, data, at in [*ends(sample.files), *places(sample.files, 997)]:
         sample.damage(path, data, at, keep_index=False)
         with open_store(sample.root) as store:
             unreadable(store, sample.blobs)
@@ -154,7 +154,7 @@ def test_a_flipped_bit_is_never_streamed_or_written_to_a_file(
 def test_a_flipped_bit_in_the_index_is_never_read_as_content(sample: Sample) -> None:
     sample.restore()
     path = sample.root / "index.sqlite"
-    for at in [*range(0, 100), *range(100, len(sample.index), 67)]:
+    for at in [*range(0, 100), *range(100, len(sample.index), 131)]:
         sample.damage(path, sample.index, at, keep_index=True)
         with open_store(sample.root) as store:
             unreadable(store, sample.blobs)

@@ -197,6 +197,27 @@ def test_another_process_that_holds_the_index_is_waited_for_within_bounds(
     assert_all_read_back(tmp_path, {**blobs, pointer: data})
 
 
+def test_a_locked_index_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, blobs: dict[Pointer, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To delete it would be to take it from under whoever holds it."""
+    locked = sqlite3.OperationalError("database is locked")
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+
+    def refuses(self: index.Index, digest: bytes, kind: int) -> None:
+        raise locked
+
+    with open_store(tmp_path) as store:
+        store.catch_up()
+        inode = (tmp_path / "index.sqlite").stat().st_ino
+        monkeypatch.setattr(index.Index, "find", refuses)
+        with pytest.raises(BusyError):
+            store.locate(next(iter(blobs)).oid)
+        monkeypatch.undo()
+    assert (tmp_path / "index.sqlite").stat().st_ino == inode
+    assert_all_read_back(tmp_path, blobs)
+
+
 def test_records_that_could_not_be_entered_at_once_are_entered_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

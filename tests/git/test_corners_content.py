@@ -6,7 +6,6 @@ The rows "Idempotence" and "autocrlf" of the corners table.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from tests.support.sandbox import Clone, Sandbox, content, pointer_in, pointer_to
@@ -196,9 +195,7 @@ def test_a_file_that_became_a_symlink_and_back_keeps_its_content(work: Clone) ->
 
 
 @pytest.mark.parametrize("eol", ["true", "input"])
-def test_no_line_end_is_converted_under_autocrlf(
-    work: Clone, box: Sandbox, eol: str, tmp_path: Path
-) -> None:
+def test_no_line_end_is_converted_under_autocrlf(work: Clone, box: Sandbox, eol: str) -> None:
     box.git("config", "--global", "core.autocrlf", eol)
     files = {
         "lf.bin": b"a,b\n1,2\n" * 500,

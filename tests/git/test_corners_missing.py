@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from tests.support.sandbox import Clone, Done, Sandbox, content, pointer_to
@@ -173,11 +172,12 @@ def in_the_way_of_the_store(work: Clone) -> None:
 def test_a_store_that_cannot_be_written_refuses_the_add_and_the_commit(
     work: Clone, spoil: Callable[[Clone], None], size: int
 ) -> None:
-    spoil(work)
     data = content("big", size)
+    work.commit("before", {"a.bin": OTHER})
+    spoil(work)
     work.write("a.bin", data)
     before = work.git_dir().joinpath("index").read_bytes()
-    for command in (["add", "a.bin"], ["mlver", "add", "a.bin"], ["commit", "-qm", "x", "a.bin"]):
+    for command in (["add", "a.bin"], ["mlver", "add", "a.bin"], ["commit", "-qam", "x"]):
         done = work.attempt(*command)
         assert done.code != 0, command
         assert "a.bin" in done.err or "mlver" in done.err
@@ -195,7 +195,23 @@ def test_a_store_that_cannot_be_written_refuses_the_add_and_the_commit(
     work.settled()
 
 
-def test_damaged_content_is_never_checked_out(work: Clone, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [b"<<<<<<< ours\nthreshold = 1\n", b'policy = "never heard of"\n'])
+def test_a_damaged_settings_file_stops_no_checkout(work: Clone, text: bytes) -> None:
+    two_versions(work)
+    work.write(".mlver.toml", text)
+    done = work.git("checkout", "-q", "old")
+    assert work.read("a.bin") == OLD and ".mlver.toml" in done.err
+    lost = work.lose_content()
+    done = work.git("checkout", "-q", "main")
+    assert work.read("a.bin") == pointer_to(NEW) and ".mlver.toml" in done.err
+    work.find_content(lost)
+    work.git("checkout", "-q", "--", ".mlver.toml")
+    work.mlver("pull")
+    assert work.read("a.bin") == NEW and work.read("sub/b.bin") == NEW[:9000]
+    work.settled()
+
+
+def test_damaged_content_is_never_checked_out(work: Clone) -> None:
     work.commit("x", {"a.bin": OLD})
     pack = next(work.store.glob("packs/**/*.pack"), None) or next(work.store.glob("packs/*"))
     data = bytearray(pack.read_bytes())

@@ -12,7 +12,7 @@ from tests.unit.store_material import add, content, open_store, text
 
 from mlver.model.digest import digest_of
 from mlver.store.chunker import MAX, MIN, TARGET, Chunker
-from mlver.store.ingest import WINDOW
+from mlver.store.windows import WINDOW
 
 WHY = "a moved cut point stores everybody's files again, whole"
 

@@ -27,11 +27,11 @@ from mlver.errors import CorruptContent, MissingContent
 from mlver.model.digest import digest_of
 from mlver.store import files
 from mlver.store.assemble import read_blob
-from mlver.store.ingest import WINDOW
 from mlver.store.local import LocalStore
 from mlver.store.pack import NewRecord
 from mlver.store.record import CHUNK, DELTA, HEADER, RAW, base_of
 from mlver.store.session import Session
+from mlver.store.windows import WINDOW
 
 SIZE = 1_200_000
 

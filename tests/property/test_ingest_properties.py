@@ -7,7 +7,7 @@ added by another path would share nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,9 +30,10 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import INLINE_ROWS
 from mlver.store.assemble import read_blob, stream_blob
 from mlver.store.chunker import MAX, MIN
-from mlver.store.ingest import WINDOW, Ingest, fill
+from mlver.store.ingest import Ingest
 from mlver.store.local import LocalStore
 from mlver.store.record import RECIPE
+from mlver.store.windows import WINDOW, fill
 
 SIZES = [
     *(1, 2, MIN - 1, MIN, MIN + 1, 100_000, MAX, MAX + 1),
@@ -40,7 +41,11 @@ SIZES = [
     *(2 * WINDOW, 3 * WINDOW + 12_345),
 ]
 FEWER = [1, MIN + 1, MAX + 1, WINDOW - 1, WINDOW + 1, 3 * WINDOW + 12_345]
-KINDS = {"random": content, "text": text, "zeros": lambda _seed, size: bytes(size)}
+KINDS: dict[str, Callable[[object, int], bytes]] = {
+    "random": content,
+    "text": text,
+    "zeros": lambda _seed, size: bytes(size),
+}
 LONG = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -43,6 +43,10 @@ def raw_record(data: bytes, kind: int = CHUNK) -> NewRecord:
     return NewRecord(kind, RAW, len(data), digest_of(data), (data[:half], data[half:]))
 
 
+def no_base(digest: Digest) -> bytes:
+    raise CorruptContent("no base is known")
+
+
 def write(path: Path, batches: list[list[NewRecord]], *, seal: bool) -> list[Entry]:
     path.unlink(missing_ok=True)
     writer = PackWriter(bytes(path))
@@ -154,7 +158,7 @@ def test_a_pack_with_any_bit_flipped_names_no_other_content(path: Path) -> None:
             for entry in pack.entries(file.fileno()):
                 (payload,) = pack.copy_record(file.fileno(), entry).payload
                 try:
-                    data = codec.decode(entry.header, payload, pytest.fail)
+                    data = codec.decode(entry.header, payload, no_base)
                 except CorruptContent:
                     continue
                 assert known[entry.header.id] == data, f"flipped at {at}"

@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from mlver.errors import MlverError
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
 from mlver.store.assemble import read_blob
-from mlver.store.ingest import WINDOW, Ingest
+from mlver.store.ingest import Ingest
 from mlver.store.local import LocalStore
+from mlver.store.windows import WINDOW
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -64,6 +66,11 @@ def say(word: str) -> None:
     os.write(1, word.encode() + b"\n")
 
 
+def answer(pointer: Pointer | None) -> Pointer | None:
+    """For whoever asks for the previous version."""
+    return pointer
+
+
 def store_all(root: bytes, tell: Callable[[str], None] = say) -> None:
     """Store every blob, make it durable half-way and at the end."""
     with LocalStore(root) as store:
@@ -71,7 +78,7 @@ def store_all(root: bytes, tell: Callable[[str], None] = say) -> None:
         with Ingest(store) as ingest:
             for place, (data, follows) in enumerate(blobs()):
                 previous = None if follows is None else added[follows]
-                pointer = ingest.add(reader(data), lambda previous=previous: previous)
+                pointer = ingest.add(reader(data), partial(answer, previous))
                 assert pointer is not None
                 added.append(pointer)
                 tell(f"ok {pointer.oid.hex()}")
@@ -159,7 +166,7 @@ def many(root: str, count: int) -> int:
                     data = content(seed, size)
                     assert bytes(read_blob(store, pointer_of(data))) == data
 
-    pids = [fork(lambda number=number: work(number)) for number in range(count)]  # type: ignore[misc]
+    pids = [fork(partial(work, number)) for number in range(count)]
     os.write(start_write, b"!" * count)
     return max(map(abs, codes_of(pids)))
 

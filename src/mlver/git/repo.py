@@ -88,5 +88,5 @@ def _pin_environment() -> None:
         value = os.environ.get(name)
         if value and not os.path.isabs(value):
             os.environ[name] = os.path.abspath(value)
-    # Before 2.41, git checkout --recurse-submodules sets it for the filter, and rev-parse dies of it.
+    # Set by checkout --recurse-submodules of a git before 2.41; rev-parse then refuses to work.
     os.environ.pop("GIT_INTERNAL_SUPER_PREFIX", None)

@@ -17,11 +17,11 @@ from mlver.exchange.source import has_blob
 from mlver.git import command, index_file
 from mlver.git.objects import pointers_of, tracked
 from mlver.git.worktree import Worktree
-from mlver.model.digest import Hasher
 from mlver.model.pointer import MAX_SIZE, Pointer
 from mlver.store import files
 from mlver.workflows import places
 from mlver.workflows.context import Context
+from mlver.workflows.restore import holds
 
 
 @dataclass(slots=True)
@@ -67,22 +67,11 @@ def _why_not(ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer, ch
     info = worktree.stat(path)
     if info is None or not stat.S_ISREG(info.st_mode):
         return "it is not an ordinary file in the worktree"
-    if changed and not _equals(worktree, path, pointer):
+    if changed and not holds(worktree, path, pointer):
         return "it has changes that are not added yet"
     if not _is_kept_elsewhere(ctx, pointer):
         return "its content is in no other place (git mlver push first)"
     return ""
-
-
-def _equals(worktree: Worktree, path: bytes, pointer: Pointer) -> bool:
-    fd = worktree.open(path)
-    try:
-        hasher = Hasher()
-        while data := os.read(fd, 1 << 20):
-            hasher.update(data)
-        return hasher.digest() == pointer.oid
-    finally:
-        os.close(fd)
 
 
 def _is_kept_elsewhere(ctx: Context, pointer: Pointer) -> bool:

@@ -96,6 +96,7 @@ class FilterHandler:
             self._tell_malformed(request.path, data)
             return [data]
         self._served = True
+        self._failed.pop(request.path, None)  # a rebase may ask for a path several times
         if self._skip:
             return [data]
         try:

@@ -72,8 +72,9 @@ def _staged_changes(ctx: Context) -> list[Staged]:
 
 
 def _is_wanted(ctx: Context, item: Staged) -> bool:
-    # A file shorter than a pointer gains nothing; a pointer itself is that short.
-    if item.size < pointers.MAX_SIZE or ctx.settings.policy == "off":
+    # Settings first: a policy that cannot be read stops the commit, however small its files are.
+    if ctx.settings.policy == "off" or item.size < pointers.MAX_SIZE:
+        # A file shorter than a pointer gains nothing; a pointer itself is that short.
         return False
     if item.path == ATTRIBUTES or item.path.endswith(b"/" + ATTRIBUTES):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from mlver import system
 from mlver.errors import CorruptContent, MissingContent, MlverError
@@ -38,25 +39,29 @@ def restore_from_worktree(ctx: Context, pointer: Pointer, path: bytes) -> bool:
     if ctx.repo.worktree is None:
         return False
     with Worktree(ctx.repo.top) as worktree:
-        info = worktree.stat(path)
-        if info is None or info.st_size != pointer.size:
+        if not holds(worktree, path, pointer):
             return False
-        try:
-            fd = worktree.open(path)
-        except OSError:
-            return False
+        fd = worktree.open(path)
     try:
-        if not _is(fd, pointer):
-            return False
-        os.lseek(fd, 0, os.SEEK_SET)
         with Ingest(ctx.store) as ingest:
             return ingest.add(lambda view: system.read_into(fd, view)) == pointer
     finally:
         os.close(fd)
 
 
-def _is(fd: int, pointer: Pointer) -> bool:
-    hasher = Hasher()
-    while data := os.read(fd, 1 << 20):
-        hasher.update(data)
-    return hasher.digest() == pointer.oid
+def holds(worktree: Worktree, path: bytes, pointer: Pointer) -> bool:
+    """True if the worktree's file is the very content: read in full, whatever its stat says."""
+    info = worktree.stat(path)
+    if info is None or not stat.S_ISREG(info.st_mode) or info.st_size != pointer.size:
+        return False
+    try:
+        fd = worktree.open(path)
+    except OSError:
+        return False
+    try:
+        hasher = Hasher()
+        while data := os.read(fd, 1 << 20):
+            hasher.update(data)
+        return hasher.digest() == pointer.oid
+    finally:
+        os.close(fd)

@@ -17,6 +17,7 @@ from mlver.model.digest import Digest
 from mlver.model.pointer import MAX_SIZE
 from mlver.workflows import places
 from mlver.workflows.context import Context
+from mlver.workflows.restore import holds
 
 STATES = {
     "hydrated": "the content is in the worktree, and on a remote",
@@ -70,12 +71,15 @@ def _state(
     on_remote = catalog is not None and has_blob(catalog, pointer.oid, pointer.size)
     here = _is_here(ctx, pointer)
     if info is None:
-        return "missing" if not (here or on_remote) else "modified"
+        if not (here or on_remote):
+            return "missing"
+        return "modified" if path in changed else "pointer"  # outside a sparse checkout
     if worktree.read_small(path, MAX_SIZE) == pointer.encode():
         if not here and not on_remote:
             return "missing"
         return "pointer" if on_remote or not here else "unpushed"
-    if path in changed:
+    # diff-files runs without our filter: a file as young as the index looks changed to it.
+    if path in changed and not holds(worktree, path, pointer):
         return "modified"
     return "hydrated" if on_remote else "unpushed"
 
