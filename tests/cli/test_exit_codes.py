@@ -133,8 +133,8 @@ def test_3_settings_that_cannot_be_read_stop_the_commit_and_the_push(
     said(pushed.attempt("mlver", "env"), 3)
     said(pushed.attempt("mlver", "push"), 3)
     head = pushed.head()
-    pushed.write("c.bin", content("c"))
-    pushed.git("add", "c.bin")
+    pushed.write("untracked.dat", content("c"))  # is it too large? the settings have to say
+    pushed.git("add", "untracked.dat")
     done = pushed.attempt("commit", "-q", "-m", "no")
     assert done.code == 1 and ".mlver.toml" in done.err and "Traceback" not in done.err
     assert pushed.head() == head

@@ -1,7 +1,7 @@
-"""Merges of tracked files: one side, both sides, no driver at all; the file is valid at every moment.
+"""Merges of tracked files: one side, both sides, and a git that has no driver of ours.
 
-`docs/` tells the rules: a change on one side is taken, two different changes keep ours and are a
-conflict, and git keeps all three versions in the index.
+A change on one side is taken. Two different changes keep ours and are a conflict: git keeps all
+three versions in the index, and the file in the worktree is valid at every moment.
 """
 
 from __future__ import annotations
@@ -152,32 +152,54 @@ def test_an_octopus_brings_files_of_every_branch(work: Clone) -> None:
 # -- one branch tracks the file, the other not yet -------------------------------------------
 
 
-@pytest.mark.parametrize("here", ["main", "side"])
-@pytest.mark.parametrize("changed", ["neither", "tracking", "plain"])
-def test_one_branch_tracks_the_file_and_the_other_not_yet(
-    work: Clone, here: str, changed: str
-) -> None:
+TABLE, MORE = b"a,b\n1,2\n" * 300, b"a,b\n1,3\n" * 300
+
+
+def start_to_track(work: Clone, changed: str) -> None:
     """`main` starts to track *.csv; `side` still has the plain file."""
-    table, more = b"a,b\n1,2\n" * 300, b"a,b\n1,3\n" * 300
-    work.commit("base", {"t.csv": table})
+    work.commit("base", {"t.csv": TABLE})
     work.git("checkout", "-qb", "side")
-    work.commit("side", {"t.csv": more if changed == "plain" else table, "side.txt": b"x"})
+    work.commit("side", {"t.csv": MORE if changed == "plain" else TABLE, "side.txt": b"x"})
     work.git("checkout", "-q", "main")
     work.mlver("track", "*.csv")
     if changed == "tracking":
-        work.write("t.csv", more)
+        work.write("t.csv", MORE)
     work.mlver("add", "t.csv")
     work.git("add", "--renormalize", "-A")
     work.git("commit", "-qam", "tracks")
-    other = "side" if here == "main" else "main"
+
+
+@pytest.mark.parametrize(
+    ("here", "changed"),
+    [(here, who) for here in ("main", "side") for who in ("neither", "tracking", "plain")][:-1],
+)
+def test_one_branch_tracks_the_file_and_the_other_not_yet(
+    work: Clone, here: str, changed: str
+) -> None:
+    start_to_track(work, changed)
     work.git("checkout", "-q", here)
-    work.git("merge", "-q", "--no-edit", other)
-    wanted = table if changed == "neither" else more
+    work.git("merge", "-q", "--no-edit", "side" if here == "main" else "main")
+    wanted = TABLE if changed == "neither" else MORE
     assert work.read("t.csv") == wanted
-    work.git("add", "-A")
-    if work.status():
-        work.git("commit", "-qm", "renormalized")
     assert work.blob("HEAD:t.csv") == pointer_to(wanted)
+    work.settled()
+
+
+def test_where_the_branch_does_not_track_yet_and_changed_the_file_nothing_is_lost(
+    work: Clone,
+) -> None:
+    """git asks our driver only where the branch that it stands on has the attribute."""
+    start_to_track(work, "plain")
+    work.git("checkout", "-q", "side")
+    assert work.attempt("merge", "main").code == 1
+    assert work.blob(":2:t.csv") == MORE and work.blob(":3:t.csv") == pointer_to(TABLE)
+    work.git("checkout", "--theirs", "--", "t.csv")
+    assert work.read("t.csv") == TABLE
+    work.git("checkout", "--ours", "--", "t.csv")
+    assert work.read("t.csv") == MORE
+    work.git("add", "t.csv")
+    work.git("commit", "-qm", "merged")
+    assert work.blob("HEAD:t.csv") == pointer_to(MORE)
     work.settled()
 
 

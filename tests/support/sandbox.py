@@ -34,7 +34,7 @@ _GITCONFIG = """\
 [init]
 	defaultBranch = main
 [core]
-	editor = false
+	editor = true
 [advice]
 	detachedHead = false
 [gc]

@@ -27,10 +27,6 @@ FIRST = content("bases", 30_000)
 SECOND = FIRST + b"second"
 THIRD = FIRST[:100] + b"third" + FIRST[100:]
 
-NOT_YET = pytest.mark.xfail(
-    strict=True, reason="push and fetch take any base for one that stands alone"
-)
-
 Make = Callable[[str], LocalStore]
 
 
@@ -94,7 +90,6 @@ def test_a_delta_arrives_in_a_clone_that_has_its_base(make: Make, remote: Memory
     assert_fetches(make("c"), remote, SECOND)
 
 
-@NOT_YET
 def test_a_delta_arrives_in_a_clone_whose_base_is_a_delta(make: Make, remote: MemoryRemote) -> None:
     """Here FIRST lies upon THIRD; there SECOND lies upon FIRST."""
     add_as_delta(make("a"), SECOND, FIRST)
@@ -105,7 +100,6 @@ def test_a_delta_arrives_in_a_clone_whose_base_is_a_delta(make: Make, remote: Me
         assert bytes(read_blob(make("b"), pointer_of(data))) == data
 
 
-@NOT_YET
 def test_a_delta_is_not_pushed_upon_a_base_that_is_a_delta_there(
     make: Make, remote: MemoryRemote
 ) -> None:
@@ -118,7 +112,6 @@ def test_a_delta_is_not_pushed_upon_a_base_that_is_a_delta_there(
     assert_fetches(make("d"), remote, FIRST, SECOND, THIRD)
 
 
-@NOT_YET
 def test_of_two_copies_on_a_remote_the_base_is_the_one_that_stands_alone(
     make: Make, remote: MemoryRemote
 ) -> None:
@@ -135,7 +128,6 @@ def test_of_two_copies_on_a_remote_the_base_is_the_one_that_stands_alone(
     assert_fetches(make("d"), remote, THIRD, SECOND, FIRST)
 
 
-@NOT_YET
 def test_a_delta_in_a_pack_that_nothing_indexes_is_used_only_with_its_base(
     make: Make, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from operator import methodcaller
 
 from mlver.errors import CorruptContent, MissingContent, MlverError
 from mlver.exchange.index_object import Found
@@ -20,9 +21,10 @@ from mlver.model.digest import Digest, Hasher, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, decode, decode_rows
 from mlver.store.assemble import stream_rows
+from mlver.store.encode import Encoder
 from mlver.store.local import LocalStore, split_record
 from mlver.store.pack import NewRecord
-from mlver.store.record import CHUNK, HEADER, RECIPE
+from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, base_of
 from mlver.store.session import Session
 
 _GAP = 64 * 1024
@@ -151,9 +153,12 @@ class Fetcher:
             yield from decode_rows(self._store.chunk(digest))
 
     def _find(self, digest: Digest, kind: int) -> _Wanted | None:
+        return self._first(lambda source: source.find(digest, kind))
+
+    def _first(self, ask: Callable[[Source], Found | None]) -> _Wanted | None:
         for source in self._sources:
             try:
-                found = source.find(digest, kind)
+                found = ask(source)
             except MlverError:
                 continue  # one source that fails must not hide the next
             if found is not None:
@@ -161,25 +166,27 @@ class Fetcher:
         return None
 
     def _bring(self, session: Session, chunks: Iterable[Digest]) -> None:
-        """Fetch chunks that the store lacks: bases first, then the deltas upon them."""
-        full: dict[Digest, _Wanted] = {}
+        """Fetch chunks that the store lacks: bases first, then the deltas upon them.
+
+        Two clones may have stored a chunk in two ways, so a base is asked for by what it must be:
+        a copy that stands alone.
+        """
+        alone: dict[Digest, _Wanted] = {}
         deltas: dict[Digest, _Wanted] = {}
         for digest in chunks:
-            if digest in full or digest in deltas or session.has(digest):
+            if digest in alone or digest in deltas or session.has(digest):
                 continue
             wanted = self._find(digest, CHUNK)
-            if wanted is None:
-                continue  # told when the blob is proven
-            if wanted.found.base is None:
-                full[digest] = wanted
-                continue
-            deltas[digest] = wanted
+            if wanted is not None:  # what is nowhere is told when the blob is proven
+                (alone if wanted.found.base is None else deltas)[digest] = wanted
+        for wanted in list(deltas.values()):
             base = wanted.found.base
-            if base not in full and not session.has(base):
-                found = self._find(base, CHUNK)
-                if found is not None:
-                    full[base] = found
-        self._read(session, list(full.values()))
+            if base is not None and base not in alone and not session.has(base):
+                copy = self._first(methodcaller("find_alone", base))
+                if copy is not None:
+                    alone[base] = copy
+                    deltas.pop(base, None)
+        self._read(session, list(alone.values()))
         if deltas:
             session.publish()
             self._read(session, list(deltas.values()))
@@ -210,10 +217,16 @@ class Fetcher:
     def _verified(self, data: memoryview, digest: Digest) -> NewRecord | None:
         try:
             header, payload = split_record(data, digest, CHUNK)
-            self._store.codec().decode(header, payload, self._store.full_chunk)
+            content = self._store.codec().decode(header, payload, self._store.chunk)
+            if header.codec == DELTA and self._is_delta_here(base_of(header, payload)):
+                return Encoder(self._store).record(digest, content)  # a base stands alone
         except MlverError:
             return None
         return NewRecord(CHUNK, header.codec, header.raw, header.id, (payload,))
+
+    def _is_delta_here(self, digest: Digest) -> bool:
+        place = self._store.locate(digest)
+        return place is None or place.codec == DELTA
 
     def _prove(self, session: Session, pointer: Pointer, record: NewRecord, recipe: Recipe) -> None:
         hasher = Hasher()

@@ -19,9 +19,10 @@ from mlver.exchange.source import Catalog, has_blob
 from mlver.model.digest import SIZE, Digest, Hasher, digest_of, short
 from mlver.model.pointer import Pointer
 from mlver.store import pack
+from mlver.store.encode import Encoder
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, base_of
+from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer
 
 PACK_LIMIT = 32 * 1024 * 1024
 _IN_FLIGHT = 2
@@ -48,6 +49,8 @@ class Pusher:
         self._remote = catalog.remote
         self._tell = tell
         self._entered: list[Found] = []
+        self._alone: set[Key] = set()  # deltas here that must stand alone there
+        self._bases: set[Digest] = set()  # what must stand alone, since deltas are sent upon it
 
     def push(self, pointers: Iterable[Pointer], *, deep: bool = False) -> PushResult:
         """Make the remote hold these blobs. Raises RemoteError, CorruptContent.
@@ -102,7 +105,23 @@ class Pusher:
             base = self._store.base_of_chunk(key[0])
             if base is None:
                 raise CorruptContent(f"the base of {short(key[0])} cannot be read")
-            self._need((base, CHUNK), known, wanted)
+            self._need_base(key, base, known, wanted)
+
+    def _need_base(
+        self, key: Key, base: Digest, known: dict[Key, Location], wanted: dict[Key, Location]
+    ) -> None:
+        """See that the delta's base stands alone there; where it cannot, the delta does.
+
+        Another clone may have pushed our base as a delta of its own; a delta upon that one could
+        be read by nobody.
+        """
+        if self._catalog.find_alone(base) is not None:
+            return
+        if self._catalog.find(base, CHUNK) is not None:
+            self._alone.add(key)
+            return
+        self._bases.add(base)
+        self._need((base, CHUNK), known, wanted)
 
     def _adopt_orphans(self, needed: dict[Key, Location]) -> None:
         """Use what packs without an index hold: an earlier push was killed after them."""
@@ -111,11 +130,34 @@ class Pusher:
             pack_id = layout.digest_in_name(row.name)
             if pack_id is None or pack_id in indexed or not needed:
                 continue
-            for entry in self._footer(row.name, row.size):
-                key = (entry.header.id, entry.header.kind)
-                if key in needed:
-                    del needed[key]
-                    self._entered.append(self._adopted(row.name, pack_id, entry))
+            entries = self._footer(row.name, row.size)
+            if any((e.header.id, e.header.kind) in needed for e in entries):
+                self._adopt(row.name, pack_id, entries, needed)
+
+    def _adopt(
+        self, name: str, pack_id: Digest, entries: list[pack.Entry], needed: dict[Key, Location]
+    ) -> None:
+        if digest_of(self._remote.read(name)) != pack_id:
+            return  # damaged: as if it were not there
+        for entry in sorted(entries, key=lambda e: e.header.codec == DELTA):
+            key = (entry.header.id, entry.header.kind)
+            if key not in needed:
+                continue
+            found = self._adopted(name, pack_id, entry)
+            if self._is_readable(found, needed):
+                del needed[key]
+                self._entered.append(found)
+
+    def _is_readable(self, found: Found, needed: dict[Key, Location]) -> bool:
+        """True if what the record needs is there, or will be with this push."""
+        if found.base is None:
+            return True
+        if found.id in self._bases:
+            return False
+        entered = any(e.id == found.base and e.base is None for e in self._entered)
+        place = needed.get((found.base, CHUNK))
+        sent = place is not None and place.codec != DELTA
+        return entered or sent or self._catalog.find_alone(found.base) is not None
 
     def _footer(self, name: str, size: int) -> list[pack.Entry]:
         wanted = min(size, 64 * 1024)
@@ -148,12 +190,10 @@ class Pusher:
         bases: list[Digest | None] = []
         end = len(pack.PACK_HEADER)
         for digest, kind in keys:
-            header, payload = self._store.record(digest, kind)
-            self._store.codec().decode(header, payload, self._store.full_chunk)
-            record = pack.NewRecord(kind, header.codec, header.raw, digest, (payload,))
-            new_header, record_parts = record.parts()
-            entries.append(pack.Entry(new_header, end))
-            bases.append(base_of(header, payload) if header.codec == DELTA else None)
+            record = self._record(digest, kind)
+            header, record_parts = record.parts()
+            entries.append(pack.Entry(header, end))
+            bases.append(_base(record))
             end += entries[-1].length
             parts += record_parts
             self._tell(header.raw)
@@ -165,6 +205,14 @@ class Pusher:
         size = sum(map(len, parts))
         self._create(layout.pack_object(pack_id), parts, size)
         return [_found(pack_id, e, base) for e, base in zip(entries, bases, strict=True)], size
+
+    def _record(self, digest: Digest, kind: int) -> pack.NewRecord:
+        """The record to send, verified: as it lies here, or decoded where it must stand alone."""
+        header, payload = self._store.record(digest, kind)
+        data = self._store.codec().decode(header, payload, self._store.full_chunk)
+        if (digest, kind) in self._alone:
+            return Encoder(self._store).record(digest, data)
+        return pack.NewRecord(kind, header.codec, header.raw, digest, (payload,))
 
     def _write_index(self) -> None:
         if self._entered:
@@ -181,6 +229,10 @@ class Pusher:
                 why=f"{name} has {kept} bytes there, {size} were sent",
                 fix="git mlver push, again; then git mlver fsck --remote",
             )
+
+
+def _base(record: pack.NewRecord) -> Digest | None:
+    return Digest(bytes(record.payload[0][:SIZE])) if record.codec == DELTA else None
 
 
 def _found(pack_id: Digest, entry: pack.Entry, base: Digest | None) -> Found:

@@ -29,6 +29,9 @@ class Source(Protocol):
     def find(self, digest: Digest, kind: int) -> Found | None:
         """Where the record lies, or None. Raises RemoteError, CorruptContent."""
 
+    def find_alone(self, digest: Digest) -> Found | None:
+        """A copy of the chunk that is no delta: what can be a base. Raises as `find`."""
+
     def read(self, pack: Digest, offset: int, length: int) -> bytes:
         """Raw bytes of a pack, exactly `length`. Raises RemoteError, CorruptContent."""
 
@@ -82,6 +85,12 @@ class Catalog:
                 return found
         return None
 
+    def find_alone(self, digest: Digest) -> Found | None:
+        for copy in self.find_all(digest, CHUNK):
+            if copy.codec != DELTA and copy.pack not in self.distrusted:
+                return copy
+        return None
+
     def find_all(self, digest: Digest, kind: int) -> list[Found]:
         """Every copy that the remote holds of a record."""
         hits = (candidate.find(digest, kind) for candidate in self.objects())
@@ -114,6 +123,10 @@ class Sibling:
         pack = digest_of(place.pack.encode())
         self._names[pack] = place.pack
         return Found(digest, kind, place.codec, pack, place.offset, place.stored, place.raw, base)
+
+    def find_alone(self, digest: Digest) -> Found | None:
+        found = self.find(digest, CHUNK)
+        return None if found is None or found.codec == DELTA else found
 
     def read(self, pack: Digest, offset: int, length: int) -> bytes:
         data = self._store.read_span(self._names[pack], offset, length)

@@ -60,11 +60,16 @@ def tracked(repo: Repo, pathspecs: Sequence[bytes] = ()) -> list[IndexEntry]:
 
 def filtered(repo: Repo, paths: Sequence[bytes]) -> set[bytes]:
     """Of `paths`, those with the attribute filter=mlver."""
+    return {path for path, value in filters(repo, paths).items() if value == b"mlver"}
+
+
+def filters(repo: Repo, paths: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Path → its attribute `filter`: a name, or git's words unspecified, unset, set."""
     if not paths:
-        return set()
+        return {}
     output = repo.git("check-attr", "-z", "--stdin", "filter", input=b"\0".join(paths) + b"\0")
     found = command.fields(output)
-    return {path for path, value in zip(found[::3], found[2::3], strict=True) if value == b"mlver"}
+    return dict(zip(found[::3], found[2::3], strict=True))
 
 
 def blob_id(repo: Repo, data: bytes) -> str:

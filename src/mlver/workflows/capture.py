@@ -1,6 +1,7 @@
 """Staged content becomes a pointer: the second half of the pre-commit hook (workflows/precommit).
 
-The attribute is added, so that git treats the file so from now on. `policy = "reject"` refuses the
+The attribute is added, so that git treats the file so from now on; a file to which .gitattributes
+gives another filter, or none on purpose, is left alone and named. `policy = "reject"` refuses the
 commit instead.
 
 `git commit PATH` commits from a temporary index and has written the real one already; what was
@@ -11,8 +12,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from mlver.errors import MlverError, RefusedError
 from mlver.git import attributes, command, index_file
@@ -20,7 +23,7 @@ from mlver.git.objects import (
     REGULAR,
     BlobStream,
     IndexEntry,
-    filtered,
+    filters,
     staged,
     update_index,
     write_blobs,
@@ -33,17 +36,13 @@ from mlver.workflows.staged import ATTRIBUTES, Captured, Staged
 
 
 def capture(ctx: Context, wanted: Sequence[Staged]) -> list[Captured]:
+    """Turn these staged files into pointers. Raises RefusedError under `policy = "reject"`."""
+    if wanted and ctx.settings.policy == "reject":
+        raise _rejected(wanted)
+    values = filters(ctx.repo, [item.path for item in wanted])
+    wanted = [item for item in wanted if not _is_left_alone(ctx, item.path, values[item.path])]
     if not wanted:
         return []
-    if ctx.settings.policy == "reject":
-        names = ", ".join(os.fsdecode(item.path) for item in wanted[:5])
-        raise RefusedError(
-            f"{len(wanted)} staged file(s) are too large for git, or of a tracked type: {names}",
-            why='.mlver.toml says policy = "reject"',
-            fix=f"git mlver track {os.fsdecode(wanted[0].path)} && git mlver add"
-            f" {os.fsdecode(wanted[0].path)}",
-        )
-    tracked = filtered(ctx.repo, [item.path for item in wanted])
     clean = _clean_stats(ctx, wanted)
     stored = [_store_blob(ctx, item) for item in wanted]
     blobs = write_blobs(ctx.repo, stored)
@@ -51,26 +50,49 @@ def capture(ctx: Context, wanted: Sequence[Staged]) -> list[Captured]:
         (item.blob, IndexEntry(item.mode, blob, 0, item.path))
         for item, blob in zip(wanted, blobs, strict=True)
     ]
-    untracked = [item.path for item in wanted if item.path not in tracked]
+    untracked = [item.path for item in wanted if values[item.path] != b"mlver"]
+    staged_now = [entry for _, entry in entries]
     if untracked:
-        entries.append(_add_attributes(ctx, untracked))
-    update_index(ctx.repo, [entry for _, entry in entries])
+        _attribute(os.path.join(ctx.repo.top, ATTRIBUTES), untracked)
+        staged_now += _attributes_entry(ctx, untracked)
+    update_index(ctx.repo, staged_now)
     with suppress(MlverError, OSError):
         index_file.stamp(ctx.repo.index_path, clean, hash_name=ctx.repo.hash_name)
-    _note_for_mend(ctx, entries)
-    return [Captured(item.path, item.size, item.path in tracked) for item in wanted]
+    _note_for_mend(ctx, entries, untracked)
+    return [Captured(item.path, item.size, item.path not in untracked) for item in wanted]
+
+
+def _rejected(wanted: Sequence[Staged]) -> RefusedError:
+    names = ", ".join(os.fsdecode(item.path) for item in wanted[:5])
+    path = shlex.quote(os.fsdecode(wanted[0].path))
+    return RefusedError(
+        f"{len(wanted)} staged file(s) are too large for git, or of a tracked type: {names}",
+        why='.mlver.toml says policy = "reject"',
+        fix=f"git mlver track {path} && git add .gitattributes && git add --renormalize {path}",
+    )
+
+
+def _is_left_alone(ctx: Context, path: bytes, value: bytes) -> bool:
+    """True where .gitattributes gives the file another filter, or none on purpose: our line at
+    the top might not prevail, and git would never give a pointer's content back."""
+    if value in (b"mlver", b"unspecified", b"set"):
+        return False
+    said = "-filter" if value == b"unset" else f"filter={value.decode('utf-8', 'replace')}"
+    ctx.warn(f"{os.fsdecode(path)} stays in git as it is: .gitattributes says {said}")
+    return True
 
 
 def _clean_stats(ctx: Context, wanted: Sequence[Staged]) -> dict[bytes, os.stat_result]:
     """Stat data of those files whose worktree git knows to equal what is staged."""
     stats: dict[bytes, os.stat_result] = {}
-    raw = ctx.repo.git("diff-files", "--name-only", "-z")
-    dirty = set(command.fields(raw))
     with Worktree(ctx.repo.top) as worktree:
         for item in wanted:
             info = worktree.stat(item.path)
-            if item.path not in dirty and info is not None and info.st_size == item.size:
+            if info is not None and info.st_size == item.size:
                 stats[item.path] = info
+    # Asked after the stats were taken: a change in between is seen now, a later one by its stat.
+    for path in command.fields(ctx.repo.git("diff-files", "--name-only", "-z")):
+        stats.pop(path, None)
     return stats
 
 
@@ -81,21 +103,26 @@ def _store_blob(ctx: Context, item: Staged) -> bytes:
     return pointer.encode()
 
 
-def _add_attributes(ctx: Context, paths: Sequence[bytes]) -> tuple[str, IndexEntry]:
-    """Attribute the filter to these paths, in the worktree's file and in the staged one."""
+def _attribute(file: bytes, paths: Sequence[bytes]) -> None:
+    """Attribute the filter to these paths in the worktree's file."""
+    change_file(file, partial(_attributed, paths=paths))
 
-    def added(text: bytes) -> bytes:
-        for path in paths:
-            text = attributes.with_pattern(text, attributes.pattern_for_path(path))
-        return text
 
-    file = os.path.join(ctx.repo.top, ATTRIBUTES)
-    change_file(file, added)
+def _attributed(text: bytes, paths: Sequence[bytes]) -> bytes:
+    for path in paths:
+        text = attributes.with_pattern(text, attributes.pattern_for_path(path))
+    return text
+
+
+def _attributes_entry(ctx: Context, paths: Sequence[bytes]) -> list[IndexEntry]:
+    """The entry of .gitattributes with these paths added to what is staged; none if all are."""
     entries = staged(ctx.repo, [b":(top,literal)" + ATTRIBUTES])
-    old = entries[0].blob if entries else ""
-    text = ctx.repo.git("cat-file", "blob", old) if old else b""
-    blob = write_blobs(ctx.repo, [added(text)])[0]
-    return old, IndexEntry(entries[0].mode if entries else REGULAR, blob, 0, ATTRIBUTES)
+    text = ctx.repo.git("cat-file", "blob", entries[0].blob) if entries else b""
+    changed = _attributed(text, paths)
+    if changed == text:
+        return []
+    mode = entries[0].mode if entries else REGULAR
+    return [IndexEntry(mode, write_blobs(ctx.repo, [changed])[0], 0, ATTRIBUTES)]
 
 
 def change_file(path: bytes, change: Callable[[bytes], bytes]) -> bool:
@@ -126,36 +153,39 @@ def _mend_file(ctx: Context) -> bytes:
     return os.path.join(ctx.repo.state_dir, b"mend")
 
 
-def _note_for_mend(ctx: Context, entries: Sequence[tuple[str, IndexEntry]]) -> None:
+def _note_for_mend(
+    ctx: Context, entries: Sequence[tuple[str, IndexEntry]], attributed: Sequence[bytes]
+) -> None:
     real = os.path.join(ctx.repo.git_dir, b"index")
     if os.path.realpath(ctx.repo.index_path) in (os.path.realpath(real), real + b".lock"):
         return
     os.makedirs(ctx.repo.state_dir, exist_ok=True)
     rows = [[old, e.mode, e.blob, e.path.hex()] for old, e in entries]
     with open(_mend_file(ctx), "w", encoding="ascii") as file:
-        json.dump(rows, file)
+        json.dump({"entries": rows, "attributed": [path.hex() for path in attributed]}, file)
 
 
 def mend(ctx: Context) -> int:
     """The work of the post-commit hook: repeat the capture in the real index, if it is noted.
 
-    Only an entry that still holds the very blob that was replaced is touched; nothing else is
-    staged. Returns how many entries were mended.
+    Only an entry that still holds the very blob that was replaced is touched; what is staged of
+    .gitattributes gets the captured paths too; nothing else is staged. Returns how many entries
+    were mended.
     """
     try:
         with open(_mend_file(ctx), encoding="ascii") as file:
-            rows = json.load(file)
+            note = json.load(file)
     except FileNotFoundError:
         return 0
     except ValueError:
-        rows = []
-    present = {entry.path: entry for entry in staged(ctx.repo) if entry.stage == 0}
-    todo = []
-    for old, mode, blob, path_hex in rows:
-        path = bytes.fromhex(path_hex)
-        there = present.get(path)
-        if (there.blob if there else "") == old:
-            todo.append(IndexEntry(mode, blob, 0, path))
+        note = {"entries": [], "attributed": []}
+    present = {entry.path: entry.blob for entry in staged(ctx.repo) if entry.stage == 0}
+    todo = [
+        IndexEntry(mode, blob, 0, bytes.fromhex(path))
+        for old, mode, blob, path in note["entries"]
+        if present.get(bytes.fromhex(path)) == old
+    ]
+    todo += _attributes_entry(ctx, [bytes.fromhex(path) for path in note["attributed"]])
     update_index(ctx.repo, todo)
     os.unlink(_mend_file(ctx))
     return len(todo)

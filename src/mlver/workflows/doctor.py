@@ -136,7 +136,7 @@ def _files(ctx: Context) -> Iterator[Finding]:
         yield Finding(
             "problem",
             f"{len(raw)} tracked file(s) are in git as content, not as pointers, first {first}",
-            f"git mlver add {first}",
+            f"git add --renormalize {first}",
         )
     left = pending(ctx)
     if left:
@@ -181,10 +181,9 @@ def fix(ctx: Context) -> list[str]:
     done = install.init(ctx, policy_file=False).done
     for path in conflicted(ctx):
         literal = b":(top,literal)" + path
-        ours = command.attempt(
-            ["checkout", "--ours", "--", literal], cwd=ctx.repo.top, filters=True
-        )
-        if ours.returncode != 0:
-            command.run(["checkout", "HEAD", "--", literal], cwd=ctx.repo.top, filters=True)
+        unmerged = any(entry.stage for entry in staged(ctx.repo, [literal]))
+        # After `git add` the index has the markers alone, and --ours would bring them back.
+        side = "--ours" if unmerged else "HEAD"
+        command.run(["checkout", side, "--", literal], cwd=ctx.repo.top, filters=True)
         done.append(f"{os.fsdecode(path)}: our side is back")
     return done

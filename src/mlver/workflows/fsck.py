@@ -56,7 +56,7 @@ def fsck(
 
 
 def _raw(path: bytes) -> Problem:
-    return Problem("raw", "", path, f"git mlver add {os.fsdecode(path)}")
+    return Problem("raw", "", path, f"git add --renormalize {os.fsdecode(path)}")
 
 
 def _named(ctx: Context) -> dict[Pointer, bytes]:

@@ -91,12 +91,9 @@ def uninstall_drivers(scope: drivers.Scope, cwd: bytes | None = None) -> Install
 
 
 def drivers_missing(cwd: bytes | None) -> bool:
-    """True where git would not start our filter here, or starts a program that is gone."""
+    """True where git would not start our filter or a driver here, or a program that is gone."""
     states = drivers.state(_runner(cwd), drivers.program())
-    return any(
-        state.condition in ("missing", "stale") and state.key.startswith("filter.")
-        for state in states
-    )
+    return any(state.condition in ("missing", "stale") for state in states)
 
 
 def init(ctx: Context, *, force: bool = False, policy_file: bool = True) -> Installed:

@@ -26,7 +26,10 @@ BESIDE = b"mlver/remote"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A remote by name. `origin`: "config", "tree" (.mlver.toml) or "beside" (a git remote)."""
+    """A remote by name.
+
+    `origin`: "config"; "tree" (.mlver.toml); "beside" (a git remote); "here" (this repository).
+    """
 
     name: str
     url: str
@@ -167,8 +170,11 @@ def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
     A remote that is not trusted is never contacted: it is named in the warning instead.
     """
     places = configured(ctx) + beside(ctx)
+    own = os.path.join(ctx.repo.common_dir, BESIDE)
     if name is not None:
         places = [_named(ctx, name, places)]
+    elif os.path.isdir(own):  # others have pushed to this very repository
+        places.insert(0, Place("this repository", os.fsdecode(own), "here"))
     for place in places:
         if not place.trusted:
             ctx.warn(

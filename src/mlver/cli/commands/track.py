@@ -44,6 +44,6 @@ def _tell(result: Tracked, dry_run: bool) -> None:
         first = show_path(result.raw[0])
         click.echo(
             f"{len(result.raw)} file(s) are in git as content still, first {first};"
-            f" next: git mlver add {first}",
+            f" next: git add --renormalize {first}",
             err=True,
         )
