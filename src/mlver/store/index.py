@@ -23,16 +23,22 @@ SEALED, CHECKED = -1, -2
 DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a damaged database raises; the latter where an error's text quotes the damage."""
 _MOST_OFFSET = 1 << 48
-_VERSION = 1
+_VERSION = 2
 _WAIT_MS = 10_000
 _AT_ONCE = 500
 _SCHEMA = f"""
 create table if not exists packs (num integer primary key, name text unique, upto integer);
 create table if not exists records (
     id blob, kind integer, pack integer, offset integer, stored integer, raw integer,
-    codec integer, primary key (id, kind)) without rowid;
+    codec integer, primary key (id, kind, pack, offset)) without rowid;
 pragma user_version = {_VERSION};
 """
+
+
+# Of several copies of a record: one that stands alone before a delta (it may be somebody's base,
+# and a base must not be a delta), then the newest.
+_BEST = "codec = 2, pack desc, offset desc"
+_BEST_LAST = "codec = 2 desc, pack, offset"
 
 
 class Location(NamedTuple):
@@ -115,7 +121,8 @@ class Index:
     def find(self, digest: bytes, kind: int) -> Location | None:
         """Where the record of this id and kind lies, or None."""
         row = self._db.execute(
-            "select pack, offset, stored, raw, codec from records where id = ? and kind = ?",
+            "select pack, offset, stored, raw, codec from records where id = ? and kind = ?"
+            f" order by {_BEST} limit 1",
             (digest, kind),
         ).fetchone()
         if row is None:
@@ -133,7 +140,7 @@ class Index:
             marks = ",".join("?" * len(some))
             rows = self._db.execute(
                 "select id, pack, offset, stored, raw, codec from records"
-                f" where kind = {kind:d} and id in ({marks})",
+                f" where kind = {kind:d} and id in ({marks}) order by {_BEST_LAST}",
                 some,
             ).fetchall()
             for digest, pack, *place in rows:
@@ -147,7 +154,6 @@ class Index:
         self, name: str, entries: Iterable[Entry], upto: int, *, replace: bool = False
     ) -> None:
         """Add a pack's records. `replace`: they supersede rows of the same id (a repair)."""
-        verb = "replace" if replace else "ignore"
         self.is_empty = False
         with self._transaction():
             self._db.execute(
@@ -157,19 +163,29 @@ class Index:
             )
             num = self._db.execute("select num from packs where name = ?", (name,)).fetchone()[0]
             self._names[num] = name
-            self._db.executemany(
-                f"insert or {verb} into records values (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (h.id, h.kind, num, e.offset, h.stored, h.raw, h.codec)
-                    for e in entries
-                    for h in (e.header,)
-                ),
-            )
+            rows = [
+                (h.id, h.kind, num, e.offset, h.stored, h.raw, h.codec)
+                for e in entries
+                for h in (e.header,)
+            ]
+            if replace:
+                self._db.executemany(
+                    "delete from records where id = ? and kind = ?", (row[:2] for row in rows)
+                )
+            self._db.executemany("insert or ignore into records values (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def forget(self, digest: bytes, kind: int) -> None:
-        """Drop one row: its record turned out to be damaged."""
+        """Drop the row that `find` gives: its record turned out to be damaged.
+
+        Where there is another copy, that one is found from now on.
+        """
         with self._transaction():
-            self._db.execute("delete from records where id = ? and kind = ?", (digest, kind))
+            self._db.execute(
+                "delete from records where id = ?1 and kind = ?2 and (pack, offset) in ("
+                " select pack, offset from records where id = ?1 and kind = ?2"
+                f" order by {_BEST} limit 1)",
+                (digest, kind),
+            )
 
     def forget_pack(self, name: str) -> None:
         """Drop a pack and its rows."""

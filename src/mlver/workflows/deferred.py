@@ -4,6 +4,9 @@ git holds a filter's whole answer in memory, so that a large file is answered wi
 and noted here; the hook after the checkout, or the filter process at its end (some commands run
 no hook), writes it. The note is one file a process in `<git dir>/mlver/deferred/`: rows of path
 NUL pointer text NUL. A note that a killed process left is served by the next one.
+
+A hook may serve a note while the process that wrote it lives on and writes more (a rebase): so
+each row opens the file anew, and the process keeps its rows in memory too.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from mlver.model.pointer import Pointer, parse
 from mlver.workflows.context import Context
@@ -23,23 +28,18 @@ class Deferred:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._file = os.path.join(_folder(ctx), secrets.token_hex(8).encode())
-        self._fd = -1
+        self.rows: dict[bytes, Pointer] = {}
 
     def add(self, path: bytes, pointer: Pointer) -> None:
         """Note a file; the note is on disk before git is answered."""
-        if self._fd < 0:
-            os.makedirs(_folder(self._ctx), exist_ok=True)
-            self._fd = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.write(self._fd, b"%s\0%s\0" % (path, pointer.encode()))
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        os.makedirs(_folder(self._ctx), exist_ok=True)
+        with open(self._file, "ab", buffering=0) as file:
+            file.write(b"%s\0%s\0" % (path, pointer.encode()))
+        self.rows[path] = pointer
 
 
-def serve(ctx: Context) -> Hydrated:
-    """Write every file that is noted and still a pointer; the notes are removed."""
+def serve(ctx: Context, own: Mapping[bytes, Pointer] = MappingProxyType({})) -> Hydrated:
+    """Write every file that is noted, or in `own`, and still a pointer; the notes are removed."""
     wanted: dict[bytes, Pointer] = {}
     notes = []
     with contextlib.suppress(FileNotFoundError):
@@ -47,6 +47,7 @@ def serve(ctx: Context) -> Hydrated:
     for note in notes:
         with contextlib.suppress(FileNotFoundError):
             wanted.update(_read(note))
+    wanted.update(own)
     result = hydrate(ctx, wanted)
     for note in notes:
         with contextlib.suppress(FileNotFoundError):

@@ -46,7 +46,6 @@ class FilterHandler:
         self._announced = False
         self._failed: dict[bytes, MlverError] = {}
         self._deferred = deferred.Deferred(ctx)
-        self._any_deferred = False
         self._warned_malformed = False
         self._served = False
 
@@ -110,7 +109,6 @@ class FilterHandler:
     def _smudge(self, request: Request, pointer: Pointer, data: bytes) -> Iterable[Buffer] | None:
         if pointer.size > self._limit and request.can_delay:
             self._deferred.add(request.path, pointer)
-            self._any_deferred = True
             return [data]
         content = self._content(pointer)
         if content is not None:
@@ -198,9 +196,8 @@ class FilterHandler:
             self._reader.close()
         if self._ingest is not None:
             self._ingest.close()
-        self._deferred.close()
-        if self._any_deferred:
-            self._failed.update(deferred.serve(self._ctx).failed)
+        if self._deferred.rows:
+            self._failed.update(deferred.serve(self._ctx, self._deferred.rows).failed)
         if self._failed:
             self._ctx.warn(explain(self._failed))
         if self._served:

@@ -73,7 +73,7 @@ def hydrate(
                 result.failed[path] = outcome.failed[pointer]
     todo = {path: p for path, p in wanted.items() if path not in result.failed}
     stats = _write_all(ctx, todo, result)
-    _stamp(ctx, stats)
+    _stamp(ctx, {path: (info, todo[path]) for path, info in stats.items()})
     return result
 
 
@@ -131,16 +131,29 @@ def _still(worktree: Worktree, path: bytes, pointer: Pointer) -> bool:
     return worktree.read_small(path, MAX_SIZE) == pointer.encode()
 
 
-def _stamp(ctx: Context, stats: dict[bytes, os.stat_result]) -> None:
-    """Spare git the reading of what was just written. Not needed for correctness."""
-    if not stats:
+def _stamp(ctx: Context, written: dict[bytes, tuple[os.stat_result, Pointer]]) -> None:
+    """Spare git the reading of what was just written. Not needed for correctness.
+
+    Only entries that name this very content: after `git stash pop` the worktree has another
+    version than the index, and a stat there would hide the change from git.
+    """
+    if not written:
         return
     try:
+        stats = {
+            entry.path: written[entry.path][0]
+            for entry in staged(ctx.repo)
+            if entry.path in written and entry.blob == _blob_of(ctx, written[entry.path][1])
+        }
         index_file.stamp(ctx.repo.index_path, stats, hash_name=ctx.repo.hash_name)
     except BusyError:
         pass  # git holds the index (we run inside it): it will look at the files itself
     except (MlverError, OSError) as error:
         ctx.warn(f"the index could not be refreshed ({error}); git will do it")
+
+
+def _blob_of(ctx: Context, pointer: Pointer) -> str:
+    return blob_id(ctx.repo, pointer.encode())
 
 
 def explain(failed: dict[bytes, MlverError]) -> str:

@@ -42,6 +42,15 @@ def _post_commit(ctx: Context, _args: list[str]) -> int:
     return 0
 
 
+def _post_checkout(ctx: Context, args: list[str]) -> int:
+    """In a rebase, the git that runs this hook goes on with its own copy of the index: a stat that
+    is written now would be lost. The filter that it holds open writes the files at the end."""
+    states = (b"rebase-merge", b"rebase-apply")
+    if any(os.path.isdir(os.path.join(ctx.repo.git_dir, name)) for name in states):
+        return 0
+    return _after_checkout(ctx, args)
+
+
 def _after_checkout(ctx: Context, _args: list[str]) -> int:
     from mlver.workflows.deferred import serve
     from mlver.workflows.hydrate import explain
@@ -87,7 +96,7 @@ def _updates(args: list[str]) -> tuple[str, str, list[tuple[str, str]]]:
 
 
 _HOOKS: dict[str, Callable[[Context, list[str]], int]] = {
-    "post-checkout": _after_checkout,
+    "post-checkout": _post_checkout,
     "post-commit": _post_commit,
     "post-merge": _after_checkout,
     "post-rewrite": _after_checkout,
