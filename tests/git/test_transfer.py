@@ -285,3 +285,22 @@ def test_a_damaged_index_object_is_made_again_from_the_packs(
     assert work.json("fsck", "--remote")["ok"]
     assert objects(far_store(far), "packs") == packs
     assert box.clone(far, "second").read("a.bin") == content(1, 500 * KIB)
+
+
+def test_repair_of_a_damaged_store_is_complete_and_survives_a_prune(
+    box: Sandbox, work: Clone, far: Path
+) -> None:
+    data = content(1, 500 * KIB)
+    work.commit("one", {"a.bin": data})
+    (pack,) = objects(work.store, "packs")
+    damaged = bytearray(pack.read_bytes())
+    damaged[100_000] ^= 1
+    pack.write_bytes(damaged)
+    assert not work.json("fsck")["ok"]
+    assert work.json("fsck", "--repair")["ok"]
+    assert work.json("fsck")["ok"]
+    (work.store / "index.sqlite").unlink()
+    work.mlver("prune", "--yes")
+    assert work.json("fsck")["ok"]
+    work.git("push", "-q", "-u", "origin", "main")
+    assert box.clone(far, "second").read("a.bin") == data

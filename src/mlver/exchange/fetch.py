@@ -149,8 +149,13 @@ class Fetcher:
         if recipe.depth == 0:
             yield from recipe.rows
             return
+        left = recipe.size
         for digest, _ in recipe.rows:
-            yield from decode_rows(self._store.chunk(digest))
+            for row in decode_rows(self._store.chunk(digest)):
+                left -= row[1]
+                if left < 0 or row[1] == 0:  # forged: it must not be followed without an end
+                    raise CorruptContent("a recipe's lists name more than the size that it states")
+                yield row
 
     def _find(self, digest: Digest, kind: int) -> _Wanted | None:
         return self._first(lambda source: source.find(digest, kind))

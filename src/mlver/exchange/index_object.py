@@ -29,6 +29,8 @@ _FAN = struct.Struct("<256I")
 _ROW = struct.Struct("<32sBBHIQIII")
 _NONE = 0xFFFFFFFF
 _DOMAIN = b"mlver/1 index"
+_MOST, _MOST_OFFSET = 1 << 25, 1 << 48
+"""No record is longer and no pack is; a reader would ask for as many bytes as a row says."""
 
 
 class Found(NamedTuple):
@@ -132,6 +134,8 @@ class IndexObject:
         id_, kind, codec, _zero, pack, offset, stored, raw, base = _ROW.unpack_from(self._data, at)
         if pack >= self._packs or (base != _NONE and base >= self._bases):
             raise CorruptContent("an index object names a pack that it does not list")
+        if offset > _MOST_OFFSET or stored > _MOST or raw > _MOST:
+            raise CorruptContent("an index object names a record that no pack can hold")
         return Found(
             Digest(id_),
             kind,

@@ -147,6 +147,8 @@ class Pusher:
             if self._is_readable(found, needed):
                 del needed[key]
                 self._entered.append(found)
+                if found.base is not None:
+                    self._bases.add(found.base)
 
     def _is_readable(self, found: Found, needed: dict[Key, Location]) -> bool:
         """True if what the record needs is there, or will be with this push."""

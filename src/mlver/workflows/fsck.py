@@ -20,7 +20,7 @@ from mlver.model.pointer import Pointer
 from mlver.store import files, pack
 from mlver.store.assemble import stream_rows
 from mlver.store.local import LocalStore, split_record
-from mlver.store.record import RECIPE
+from mlver.store.record import HEADER, RECIPE
 from mlver.workflows import fsck_remote, places
 from mlver.workflows.context import Context
 from mlver.workflows.fetch import fetch_pointers
@@ -44,8 +44,8 @@ def fsck(
     bad_oids = {digest for digest, _ in damaged}
     problems += _blobs(ctx, named, bad_oids, repair=repair)
     known = {problem.oid for problem in problems}
-    for digest, _ in damaged:
-        if digest.hex() not in known and not (repair and ctx.store.locate(digest) is None):
+    for digest, kind in damaged:
+        if digest.hex() not in known and not (repair and _is_mended(ctx, digest, kind)):
             problems.append(Problem("corrupt", digest.hex(), b"", "git mlver fsck --repair"))
     if remote:
         with closing(places.open_place(places.for_push(ctx))) as catalog:
@@ -76,6 +76,15 @@ def _damaged_records(ctx: Context) -> list[tuple[Digest, int]]:
     finally:
         ctx.progress.finish()
     return bad
+
+
+def _is_mended(ctx: Context, digest: Digest, kind: int) -> bool:
+    """True where the record was stored anew, or nothing names it any more."""
+    place = ctx.store.locate(digest, kind)
+    if place is None:
+        return True
+    data = ctx.store.read_span(place.pack, place.offset, HEADER + place.stored)
+    return _verifies(ctx.store, data, digest, kind)
 
 
 def _check_pack(ctx: Context, name: str, path: bytes) -> Iterable[tuple[Digest, int]]:

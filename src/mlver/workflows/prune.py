@@ -165,25 +165,30 @@ def _records(ctx: Context, pointer: Pointer) -> set[Key]:
     return wanted
 
 
+def _is_kept(ctx: Context, name: str, entry: pack.Entry, left: set[Key]) -> bool:
+    """Of several copies only the one in use is kept: another may be the damaged one."""
+    head = entry.header
+    place = ctx.store.locate(head.id, head.kind)
+    in_use = place is not None and (place.pack, place.offset) == (name, entry.offset)
+    return in_use and (head.id, head.kind) in left
+
+
 def _rewrite(ctx: Context, keep: set[Key]) -> None:
     """Copy what is kept out of packs that also hold what goes, make it durable, delete those."""
     doomed = []
     left = set(keep)
     with Session(ctx.store, replace=True) as session:
-        for _name, path in list(ctx.store.pack_files()):
+        for name, path in list(ctx.store.pack_files()):
             fd = os.open(path, files.READ)
             try:
                 entries = pack.entries(fd)
-                keys = {(entry.header.id, entry.header.kind) for entry in entries}
-                if keys and keys <= left:
-                    left -= keys
+                wanted = [entry for entry in entries if _is_kept(ctx, name, entry, left)]
+                left -= {(entry.header.id, entry.header.kind) for entry in wanted}
+                if wanted and len(wanted) == len(entries):
                     continue
                 doomed.append(path)
-                for entry in entries:
-                    key = (entry.header.id, entry.header.kind)
-                    if key in left:
-                        left.discard(key)
-                        session.append([pack.copy_record(fd, entry)])
+                for entry in wanted:
+                    session.append([pack.copy_record(fd, entry)])
             finally:
                 os.close(fd)
     recovery.make_durable(ctx.store)

@@ -25,13 +25,12 @@ def forget_damaged(ctx: Context, pointer: Pointer) -> None:
         rows = [pointer.oid]
     for digest in rows:
         base = ctx.store.base_of_chunk(digest)
-        for damaged in {digest, base or digest}:
+        # The delta first: once its base is forgotten, it is missing its base and no more damaged.
+        for damaged in dict.fromkeys((digest, base or digest)):
             try:
                 ctx.store.chunk(damaged)
-            except CorruptContent:
+            except (CorruptContent, MissingContent):
                 ctx.store.forget(damaged, CHUNK)
-            except MissingContent:
-                continue
 
 
 def restore_from_worktree(ctx: Context, pointer: Pointer, path: bytes) -> bool:
