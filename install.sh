@@ -37,10 +37,11 @@ fail() { # WHAT [WHY [NEXT]]
 }
 
 # What is removed at the end: an installation that was not finished, the demo's folder.
-unfinished='' scratch=''
+unfinished='' scratch='' log=''
 cleanup() {
 	[ -z "$unfinished" ] || remove_everything
 	[ -z "$scratch" ] || rm -rf "$scratch"
+	[ -z "$log" ] || rm -f "$log"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -112,10 +113,10 @@ quietly() { # WHAT COMMAND… : its output only with -v, or where it fails
 	log=$(mktemp "${TMPDIR:-/tmp}/git-mlver-install.XXXXXX")
 	if ! "$@" >"$log" 2>&1; then
 		cat "$log" >&2
-		rm -f "$log"
 		fail "$what failed" "see above" "mend that, then run this again"
 	fi
 	rm -f "$log"
+	log=''
 }
 
 environment() { # FOLDER : an environment of its own, made anew where its Python is gone

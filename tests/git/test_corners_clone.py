@@ -9,30 +9,42 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.support.sandbox import Clone, Sandbox, content, pointer_to
+from tests.support.sandbox import Clone, Sandbox, content, copy_of, pointer_to
 
 V1, V2, V3 = content("v1"), content("v2"), content("v3")
 
 
-@pytest.fixture
-def far(work: Clone, box: Sandbox) -> Path:
-    """A bare repository with two commits, its content beside it; `work`'s origin."""
-    path = box.bare()
-    work.git("remote", "add", "origin", str(path))
+@pytest.fixture(scope="module")
+def pushed_template(sandbox_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    box = copy_of(sandbox_template, tmp_path_factory.mktemp("pushed") / "box")
+    work = box.at("work")
+    box.bare()
+    work.git("remote", "add", "origin", "../far.git")
     work.commit("one", {"a.bin": V1})
     work.git("tag", "v1")
     work.commit("two", {"a.bin": V2, "sub/b.bin": V3})
     work.git("push", "-q", "origin", "main", "v1")
-    return path
+    return box.root
+
+
+@pytest.fixture
+def pushed(pushed_template: Path, tmp_path: Path) -> Sandbox:
+    return copy_of(pushed_template, tmp_path / "pushed")
+
+
+@pytest.fixture
+def far(pushed: Sandbox) -> Path:
+    """A bare repository with two commits, its content beside it; the origin of `work`."""
+    return pushed.root / "far.git"
 
 
 # -- from where -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["path", "file url", "relative", "without .git"])
-def test_a_clone_of_a_bare_path_just_works(work: Clone, box: Sandbox, far: Path, form: str) -> None:
+def test_a_clone_of_a_bare_path_just_works(pushed: Sandbox, far: Path, form: str) -> None:
     urls = {"path": str(far), "file url": f"file://{far}", "relative": "./far.git"}
-    clone, done = box.try_clone(urls.get(form, str(far.with_suffix(""))), "second", "-q")
+    clone, done = pushed.try_clone(urls.get(form, str(far.with_suffix(""))), "second", "-q")
     assert done.warnings == []
     assert clone.read("a.bin") == V2 and clone.read("sub/b.bin") == V3
     clone.git("checkout", "-q", "v1")
@@ -59,18 +71,18 @@ def test_a_clone_of_a_repository_that_never_pushed_reads_its_store(
 
 @pytest.mark.parametrize("how", ["--shared", "--reference", "--depth=1", "--mirror first"])
 def test_shared_reference_shallow_and_mirror_clones_have_content(
-    work: Clone, box: Sandbox, far: Path, how: str
+    pushed: Sandbox, far: Path, how: str
 ) -> None:
     url, options = f"file://{far}", [how]
     if how == "--shared":
         url = str(far)
     elif how == "--reference":
-        options = ["--reference", str(work.top)]
+        options = ["--reference", str(pushed.at("work").top)]
     elif how == "--mirror first":
-        box.git("clone", "-q", "--mirror", str(far), "mirror.git")
-        shutil.copytree(far / "mlver", box.root / "mirror.git/mlver")
-        url, options = str(box.root / "mirror.git"), []
-    clone, done = box.try_clone(url, "second", "-q", *options)
+        pushed.git("clone", "-q", "--mirror", str(far), "mirror.git")
+        shutil.copytree(far / "mlver", pushed.root / "mirror.git/mlver")
+        url, options = str(pushed.root / "mirror.git"), []
+    clone, done = pushed.try_clone(url, "second", "-q", *options)
     assert done.warnings == []
     assert clone.read("a.bin") == V2 and clone.read("sub/b.bin") == V3
     clone.settled()
@@ -80,9 +92,9 @@ def test_shared_reference_shallow_and_mirror_clones_have_content(
 
 
 def test_a_clone_fetches_what_is_checked_out_and_not_the_history(
-    work: Clone, box: Sandbox, far: Path
+    pushed: Sandbox, far: Path
 ) -> None:
-    clone = box.clone(far, "second", "-q")
+    clone = pushed.clone(far, "second", "-q")
     states = {row["path"]: row["state"] for row in clone.json("ls", "--rev", "HEAD~1")["files"]}
     assert states == {"a.bin": "absent"}
     states = {row["path"]: row["state"] for row in clone.json("ls")["files"]}
@@ -90,11 +102,11 @@ def test_a_clone_fetches_what_is_checked_out_and_not_the_history(
 
 
 def test_a_clone_from_a_bundle_has_pointers_one_warning_and_pull_repairs(
-    work: Clone, box: Sandbox, far: Path
+    pushed: Sandbox, far: Path
 ) -> None:
-    bundle = box.root / "all.bundle"
-    work.git("bundle", "create", "-q", str(bundle), "--all", "HEAD")
-    clone, done = box.try_clone(bundle, "second", "-q")
+    bundle = pushed.root / "all.bundle"
+    pushed.at("work").git("bundle", "create", "-q", str(bundle), "--all", "HEAD")
+    clone, done = pushed.try_clone(bundle, "second", "-q")
     assert len(done.warnings) == 1 and "git mlver pull" in done.warnings[0]
     assert clone.read("a.bin") == pointer_to(V2)
     clone.settled()
@@ -105,17 +117,17 @@ def test_a_clone_from_a_bundle_has_pointers_one_warning_and_pull_repairs(
     clone.settled()
 
 
-def test_our_clone_does_all_of_it_in_one_go(work: Clone, box: Sandbox, far: Path) -> None:
-    box.git("mlver", "clone", str(far), "second")
-    clone = box.at("second")
+def test_our_clone_does_all_of_it_in_one_go(pushed: Sandbox, far: Path) -> None:
+    pushed.git("mlver", "clone", str(far), "second")
+    clone = pushed.at("second")
     assert clone.read("a.bin") == V2 and clone.read("sub/b.bin") == V3
     assert clone.starts_filter("status") == 0
     assert clone.json("doctor")["ok"]
     clone.settled()
-    box.git("mlver", "clone", "--branch", "v1", "--depth", "1", f"file://{far}", "third")
-    assert box.at("third").read("a.bin") == V1
-    box.at("third").settled()
-    refused = box.run(["git", "mlver", "clone", str(far), "second"])
+    pushed.git("mlver", "clone", "--branch", "v1", "--depth", "1", f"file://{far}", "third")
+    assert pushed.at("third").read("a.bin") == V1
+    pushed.at("third").settled()
+    refused = pushed.run(["git", "mlver", "clone", str(far), "second"])
     assert refused.code == 3 and clone.read("a.bin") == V2
 
 
@@ -123,9 +135,9 @@ def test_our_clone_does_all_of_it_in_one_go(work: Clone, box: Sandbox, far: Path
 
 
 def test_a_clone_without_the_filter_has_pointers_and_gets_content_later(
-    work: Clone, box: Sandbox, far: Path
+    pushed: Sandbox, far: Path
 ) -> None:
-    other = box.another_person()
+    other = pushed.another_person()
     clone = other.clone(far, "second", "-q")
     assert clone.read("a.bin") == pointer_to(V2)
     clone.settled()
@@ -142,9 +154,9 @@ def test_a_clone_without_the_filter_has_pointers_and_gets_content_later(
 
 
 def test_what_was_committed_raw_without_the_filter_is_named_and_repaired(
-    work: Clone, box: Sandbox, far: Path
+    pushed: Sandbox, far: Path
 ) -> None:
-    other = box.another_person()
+    other = pushed.another_person()
     clone = other.clone(far, "second", "-q")
     clone.commit("raw", {"a.bin": V1, "new.bin": V3[:9000]})
     assert clone.blob("HEAD:a.bin") == V1  # no git-mlver took part
@@ -198,23 +210,23 @@ def test_a_filter_whose_program_is_gone_lets_nothing_in_raw(
 
 
 def test_a_clone_by_a_filter_whose_program_is_gone_is_repaired_by_install(
-    work: Clone, box: Sandbox, far: Path
+    pushed: Sandbox, far: Path
 ) -> None:
-    box.git("config", "--global", "filter.mlver.process", f"{GONE} filter-process")
-    done = box.run(["git", "clone", "-q", str(far), "second"])
-    clone = box.at("second")
-    assert done.code != 0 and clone.head() == work.head()  # git's own behaviour: no files
-    box.git("mlver", "install", "--global")
+    pushed.git("config", "--global", "filter.mlver.process", f"{GONE} filter-process")
+    done = pushed.run(["git", "clone", "-q", str(far), "second"])
+    clone = pushed.at("second")
+    assert (
+        done.code != 0 and clone.head() == pushed.at("work").head()
+    )  # git's own behaviour: no files
+    pushed.git("mlver", "install", "--global")
     clone.git("reset", "--hard", "-q")
     assert clone.read("a.bin") == V2 and clone.read("sub/b.bin") == V3
     clone.settled()
 
 
-def test_skip_smudge_leaves_pointers_until_they_are_asked_for(
-    work: Clone, box: Sandbox, far: Path
-) -> None:
-    box.git("mlver", "install", "--global", "--skip-smudge")
-    clone, done = box.try_clone(far, "second", "-q")
+def test_skip_smudge_leaves_pointers_until_they_are_asked_for(pushed: Sandbox, far: Path) -> None:
+    pushed.git("mlver", "install", "--global", "--skip-smudge")
+    clone, done = pushed.try_clone(far, "second", "-q")
     assert clone.read("a.bin") == pointer_to(V2) and done.warnings == []
     clone.settled()
     clone.mlver("pull", "--include", "sub/*")

@@ -258,7 +258,7 @@ def test_a_sha256_repository_works_the_same(box: Sandbox) -> None:
     work.mlver("add", ".")
     assert work.starts_filter("status") == 0
     work.write("c.parquet", V3)
-    work.commit("y")
+    work.commit("y", hooks=True)
     assert work.blob("HEAD:c.parquet") == pointer_to(V3)
     work.git("checkout", "-q", "HEAD~1")
     work.git("checkout", "-q", "main")

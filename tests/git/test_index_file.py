@@ -10,7 +10,6 @@ import resource
 import stat
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -531,7 +530,5 @@ def test_a_multiple_of_4_gib_is_never_taken_for_modified(make: MakeRepo) -> None
 def test_ten_thousand_entries_take_a_moment(make: MakeRepo) -> None:
     repo = make()
     stats = repo.tracked(*(b"d%02d/%05d.bin" % (i % 50, i) for i in range(10_000)))
-    start = time.perf_counter()
     assert repo.stamp(stats) == 10_000
-    assert time.perf_counter() - start < 1  # 20-40 ms on an idle machine
     repo.assert_clean_without_filter()
