@@ -15,7 +15,7 @@ POLICY = b'threshold = 5000\npatterns = ["*.pt", "models/*.h5"]\n'
 @pytest.fixture
 def repo(work: Clone) -> Clone:
     """A repository whose threshold is 5000 bytes."""
-    work.commit("policy", {".mlver.toml": POLICY, "text.txt": b"one\n" * 20})
+    work.given("policy", {".mlver.toml": POLICY, "text.txt": b"one\n" * 20})
     return work
 
 
@@ -36,7 +36,7 @@ def test_a_large_file_is_captured_attributed_and_told(repo: Clone) -> None:
         "HEAD:.gitattributes"
     )
     repo.settled()
-    again = repo.commit("next", {"big.dat": BIGGER})
+    again = repo.given("next", {"big.dat": BIGGER})
     assert captured(repo, "big.dat", BIGGER, again)
     repo.settled()
 
@@ -48,7 +48,7 @@ def test_types_that_the_policy_names_are_captured_whatever_their_size(repo: Clon
         "models/a.h5": content("h5", 900),
     }
     left = {"elsewhere/a.h5": content("h5", 900), "tiny.pt": b"x" * 100}
-    repo.commit("x", {**files, **left}, hooks=True)
+    repo.commit("x", {**files, **left})
     assert all(captured(repo, name, data) for name, data in files.items())
     assert all(repo.blob(f"HEAD:{name}") == data for name, data in left.items())
     repo.settled()
@@ -107,7 +107,7 @@ def test_commit_p(repo: Clone) -> None:
 
 
 def test_amend(repo: Clone) -> None:
-    repo.commit("x", {"a.txt": SMALL})
+    repo.given("x", {"a.txt": SMALL})
     repo.write("big.dat", BIG)
     repo.git("add", "big.dat")
     done = repo.git("commit", "-q", "--amend", "--no-edit")
@@ -118,9 +118,9 @@ def test_amend(repo: Clone) -> None:
 
 def test_a_commit_that_ends_a_merge(repo: Clone) -> None:
     repo.git("checkout", "-qb", "side")
-    repo.commit("theirs", {"text.txt": b"theirs\n"})
+    repo.given("theirs", {"text.txt": b"theirs\n"})
     repo.git("checkout", "-q", "main")
-    repo.commit("ours", {"text.txt": b"ours\n"})
+    repo.given("ours", {"text.txt": b"ours\n"})
     assert repo.attempt("merge", "side").code == 1
     repo.write("text.txt", BIG)
     repo.git("add", "text.txt")
@@ -132,8 +132,8 @@ def test_a_commit_that_ends_a_merge(repo: Clone) -> None:
 
 def test_a_commit_made_while_a_rebase_stands_still(repo: Clone) -> None:
     base = repo.head()
-    repo.commit("one", {"a.txt": SMALL})
-    repo.commit("two", {"b.txt": SMALL})
+    repo.given("one", {"a.txt": SMALL})
+    repo.given("two", {"b.txt": SMALL})
     script = "import sys; p = sys.argv[1]; t = open(p).read(); open(p, 'w').write('edit' + t[4:])"
     editor = shlex.join([sys.executable, "-c", script])
     repo.git("rebase", "-i", base, GIT_SEQUENCE_EDITOR=editor)
@@ -153,9 +153,9 @@ def test_a_commit_made_while_a_rebase_stands_still(repo: Clone) -> None:
 )
 def test_a_commit_that_rebase_continue_makes(repo: Clone) -> None:
     repo.git("checkout", "-qb", "side")
-    repo.commit("theirs", {"text.txt": b"theirs\n"})
+    repo.given("theirs", {"text.txt": b"theirs\n"})
     repo.git("checkout", "-q", "main")
-    repo.commit("ours", {"text.txt": b"ours\n"})
+    repo.given("ours", {"text.txt": b"ours\n"})
     assert repo.attempt("rebase", "side").code == 1
     repo.write("text.txt", BIG)
     repo.git("add", "text.txt")
@@ -178,7 +178,7 @@ def test_a_commit_in_a_linked_worktree(repo: Clone, box: Sandbox) -> None:
 
 def test_a_commit_in_a_submodule(repo: Clone, box: Sandbox) -> None:
     library = box.init("library")
-    library.commit("policy", {".mlver.toml": POLICY})
+    library.given("policy", {".mlver.toml": POLICY})
     repo.git("submodule", "--quiet", "add", str(library.top), "lib")
     lib = box.at("work/lib")
     lib.mlver("init")
@@ -187,7 +187,7 @@ def test_a_commit_in_a_submodule(repo: Clone, box: Sandbox) -> None:
     done = lib.git("commit", "-qm", "x")
     assert "captured big.dat" in done.err and captured(lib, "big.dat", BIG)
     lib.settled()
-    repo.commit("lib")
+    repo.given("lib")
     repo.settled()
 
 
@@ -234,7 +234,7 @@ def test_what_is_staged_is_captured_and_later_edits_stay(repo: Clone) -> None:
 
 
 def test_reject_refuses_and_its_advice_works(repo: Clone) -> None:
-    repo.commit("policy", {".mlver.toml": POLICY + b'policy = "reject"\n'})
+    repo.given("policy", {".mlver.toml": POLICY + b'policy = "reject"\n'})
     head = repo.head()
     repo.write("big file.dat", BIG)
     repo.git("add", "-A")
@@ -249,7 +249,7 @@ def test_reject_refuses_and_its_advice_works(repo: Clone) -> None:
 
 
 def test_off_leaves_everything_to_the_user(repo: Clone) -> None:
-    repo.commit("policy", {".mlver.toml": POLICY + b'policy = "off"\n'})
+    repo.given("policy", {".mlver.toml": POLICY + b'policy = "off"\n'})
     repo.write("big.dat", BIG)
     repo.git("add", "-A")
     done = repo.git("commit", "-qm", "x")
@@ -259,7 +259,7 @@ def test_off_leaves_everything_to_the_user(repo: Clone) -> None:
 
 def test_a_folder_that_switches_the_filter_off_is_left_alone(repo: Clone) -> None:
     """A pointer there would show up as a change for ever: git would not give its content back."""
-    repo.commit("x", {"raw/.gitattributes": b"* -filter\n"})
+    repo.given("x", {"raw/.gitattributes": b"* -filter\n"})
     repo.write("raw/big.dat", BIG)
     repo.git("add", "-A")
     done = repo.git("commit", "-qm", "y")

@@ -40,7 +40,7 @@ def fresh_checkout(work: Clone, *names: str) -> None:
 
 def test_git_holds_a_pointer_and_the_worktree_the_content(work: Clone) -> None:
     data = content(1)
-    work.commit("add", {"a.bin": data})
+    work.given("add", {"a.bin": data})
     assert work.blob("HEAD:a.bin") == pointer_to(data)
     fresh_checkout(work, "a.bin")
     assert work.read("a.bin") == data
@@ -81,7 +81,7 @@ def test_a_pointer_passes_through_clean_even_to_bytes_that_nobody_has(
 @pytest.mark.parametrize("add", ["add", "mlver add"])
 def test_a_pointer_in_place_of_its_content_is_no_change(work: Clone, add: str) -> None:
     """git calls it modified until it looks, by its size alone; adding it changes nothing."""
-    work.commit("add", {"a.bin": content(1)})
+    work.given("add", {"a.bin": content(1)})
     work.write("a.bin", pointer_to(content(1)))
     assert work.git("diff", "--numstat").out == ""
     work.git(*add.split(), "a.bin")
@@ -99,8 +99,8 @@ def test_an_empty_file_stays_empty(work: Clone, add: str) -> None:
     assert work.blob("HEAD:empty.bin") == b""
     fresh_checkout(work, "empty.bin")
     assert work.read("empty.bin") == b""
-    work.commit("filled", {"empty.bin": content(1)})
-    work.commit("emptied", {"empty.bin": b""})
+    work.given("filled", {"empty.bin": content(1)})
+    work.given("emptied", {"empty.bin": b""})
     work.git("checkout", "-q", "HEAD~1")
     assert work.read("empty.bin") == content(1)
     work.git("checkout", "-q", "main")
@@ -112,7 +112,7 @@ def test_an_empty_file_stays_empty(work: Clone, add: str) -> None:
 def test_one_byte_files_and_files_around_a_packet_come_back(work: Clone) -> None:
     sizes = [1, 2, 511, 512, 513, 16383, 16384, 16385, 65515, 65516, 65517, 262144]
     files = {f"{size}.bin": content(size, size) for size in sizes}
-    work.commit("add", files)
+    work.given("add", files)
     fresh_checkout(work, *files)
     assert {name: work.read(name) for name in files} == files
     work.settled()
@@ -144,7 +144,7 @@ def test_executable_bits_stay(work: Clone, limit: str) -> None:
 
 def test_dropping_and_checking_out_keeps_the_executable_bit(work: Clone) -> None:
     work.write("run.bin", content(1), 0o755)
-    work.commit("x")
+    work.given("x")
     work.mlver("drop", "run.bin")
     assert pointer_in(work.read("run.bin")) and os.access(work.path("run.bin"), os.X_OK)
     work.settled()
@@ -155,7 +155,7 @@ def test_dropping_and_checking_out_keeps_the_executable_bit(work: Clone) -> None
 
 def test_where_the_file_system_keeps_no_mode_the_indexed_one_stays(work: Clone) -> None:
     work.write("run.bin", content(1), 0o755)
-    work.commit("x")
+    work.given("x")
     work.git("config", "core.fileMode", "false")
     work.write("run.bin", content(2), 0o644)
     work.mlver("add", "run.bin")
@@ -181,7 +181,7 @@ def test_a_symlink_that_matches_the_pattern_stays_a_symlink(work: Clone, add: st
 
 
 def test_a_file_that_became_a_symlink_and_back_keeps_its_content(work: Clone) -> None:
-    first = work.commit("file", {"a.bin": content(1), "b.bin": content(2)})
+    first = work.given("file", {"a.bin": content(1), "b.bin": content(2)})
     work.path("a.bin").unlink()
     work.path("a.bin").symlink_to("b.bin")
     work.mlver("add", "a.bin")
@@ -194,6 +194,26 @@ def test_a_file_that_became_a_symlink_and_back_keeps_its_content(work: Clone) ->
     work.settled()
 
 
+@pytest.mark.parametrize("line", [b"* text eol=crlf\n", b"*.bin text=auto eol=crlf\n"])
+def test_a_line_that_sets_line_ends_below_ours_spoils_nothing(work: Clone, line: bytes) -> None:
+    """git then converts the pointer before it asks for the content."""
+    work.write(".gitattributes", work.read(".gitattributes") + line)
+    files = {"lf.bin": b"a,b\n1,2\n" * 500, "p.bin": RESEMBLING["crlf"]}
+    work.given("x", files)
+    assert all(work.blob(f"HEAD:{name}") == pointer_to(data) for name, data in files.items())
+    fresh_checkout(work, *files)
+    assert {name: work.read(name) for name in files} == files
+    work.settled()
+    lost = work.lose_content()
+    fresh_checkout(work, *files)
+    assert all(work.read(name) == pointer_to(data) for name, data in files.items())
+    work.settled()
+    work.find_content(lost)
+    work.mlver("pull")
+    assert {name: work.read(name) for name in files} == files
+    work.settled()
+
+
 @pytest.mark.parametrize("eol", ["true", "input"])
 def test_no_line_end_is_converted_under_autocrlf(work: Clone, box: Sandbox, eol: str) -> None:
     box.git("config", "--global", "core.autocrlf", eol)
@@ -203,7 +223,7 @@ def test_no_line_end_is_converted_under_autocrlf(work: Clone, box: Sandbox, eol:
         "mixed.bin": b"a\nb\r\nc\rd" * 500,
         "short.bin": b"x\r\n",
     }
-    work.commit("x", files)
+    work.given("x", files)
     assert all(work.blob(f"HEAD:{name}") == pointer_to(data) for name, data in files.items())
     fresh_checkout(work, *files)
     assert {name: work.read(name) for name in files} == files

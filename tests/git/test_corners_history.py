@@ -18,7 +18,7 @@ V1, V2, V3 = content("v1"), content("v2"), content("v3")
 
 
 def test_stash_and_pop_bring_every_byte_back(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1, "b.bin": V1[:9000], "note.txt": b"one\n"})
+    work.given("x", {"a.bin": V1, "b.bin": V1[:9000], "note.txt": b"one\n"})
     work.write("a.bin", V2)
     work.write("note.txt", b"two\n")
     work.write("b.bin", V3)
@@ -32,12 +32,12 @@ def test_stash_and_pop_bring_every_byte_back(work: Clone) -> None:
     assert work.read("a.bin") == V2 and work.read("b.bin") == V3
     assert work.read("new.bin") == V3[:5000] and work.read("note.txt") == b"two\n"
     assert work.status() == " M a.bin\nM  b.bin\n M note.txt\n?? new.bin\n"
-    work.commit("all")
+    work.given("all")
     work.settled()
 
 
 def test_a_stash_keeps_only_what_is_not_staged_when_told(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1, "b.bin": V1})
+    work.given("x", {"a.bin": V1, "b.bin": V1})
     work.write("a.bin", V2)
     work.git("add", "a.bin")
     work.write("b.bin", V3)
@@ -52,7 +52,7 @@ def test_a_stash_keeps_only_what_is_not_staged_when_told(work: Clone) -> None:
 
 
 def test_a_stash_of_a_path_and_its_branch(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1, "b.bin": V1})
+    work.given("x", {"a.bin": V1, "b.bin": V1})
     work.write("a.bin", V2)
     work.write("b.bin", V3)
     work.git("stash", "push", "-q", "--", "a.bin")
@@ -60,13 +60,13 @@ def test_a_stash_of_a_path_and_its_branch(work: Clone) -> None:
     work.git("checkout", "--", "b.bin")
     work.git("stash", "branch", "of-stash")
     assert work.read("a.bin") == V2
-    work.commit("y")
+    work.given("y")
     work.settled()
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_add_p_stages_a_tracked_file_whole_or_not_at_all(work: Clone, answer: str) -> None:
-    work.commit("x", {"a.bin": V1})
+    work.given("x", {"a.bin": V1})
     work.write("a.bin", V2)
     work.git("add", "-p", input=f"{answer}\n".encode())
     assert work.blob(":a.bin") == pointer_to(V2 if answer == "y" else V1)
@@ -80,7 +80,7 @@ def test_add_p_stages_a_tracked_file_whole_or_not_at_all(work: Clone, answer: st
 
 def test_add_p_takes_one_hunk_of_a_text_beside_a_tracked_file(work: Clone) -> None:
     lines = [f"line {number}\n" for number in range(40)]
-    work.commit("x", {"text.txt": "".join(lines).encode(), "a.bin": V1})
+    work.given("x", {"text.txt": "".join(lines).encode(), "a.bin": V1})
     lines[0], lines[-1] = "first\n", "last\n"
     work.write("text.txt", "".join(lines).encode())
     work.write("a.bin", V2)
@@ -93,11 +93,11 @@ def test_add_p_takes_one_hunk_of_a_text_beside_a_tracked_file(work: Clone) -> No
 
 
 def test_cherry_pick_and_revert_carry_content(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1})
+    work.given("x", {"a.bin": V1})
     work.git("checkout", "-qb", "side")
-    picked = work.commit("side", {"a.bin": V2, "new.bin": V3})
+    picked = work.given("side", {"a.bin": V2, "new.bin": V3})
     work.git("checkout", "-q", "main")
-    work.commit("main", {"other.bin": V3[:9000]})
+    work.given("main", {"other.bin": V3[:9000]})
     work.git("cherry-pick", picked)
     assert work.read("a.bin") == V2 and work.read("new.bin") == V3
     work.git("revert", "--no-edit", "HEAD")
@@ -110,10 +110,10 @@ def test_cherry_pick_and_revert_carry_content(work: Clone) -> None:
 
 def test_an_interactive_rebase_reorders_edits_and_squashes(work: Clone) -> None:
     base = work.head()
-    work.commit("one", {"a.bin": V1})
-    work.commit("two", {"b.bin": V1})
-    work.commit("three", {"a.bin": V2})
-    work.commit("four", {"c.bin": V1})
+    work.given("one", {"a.bin": V1})
+    work.given("two", {"b.bin": V1})
+    work.given("three", {"a.bin": V2})
+    work.given("four", {"c.bin": V1})
     script = (
         "import sys; path = sys.argv[1];"
         "rows = [l for l in open(path) if l.startswith('pick')];"
@@ -137,11 +137,11 @@ def test_an_interactive_rebase_reorders_edits_and_squashes(work: Clone) -> None:
 
 
 def test_autostash_of_a_rebase_keeps_changes(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1, "b.bin": V1})
+    work.given("x", {"a.bin": V1, "b.bin": V1})
     work.git("checkout", "-qb", "side")
-    work.commit("side", {"b.bin": V2})
+    work.given("side", {"b.bin": V2})
     work.git("checkout", "-q", "main")
-    work.commit("main", {"c.bin": V2})
+    work.given("main", {"c.bin": V2})
     work.git("checkout", "-q", "side")
     work.write("a.bin", V3)
     work.git("rebase", "-q", "--autostash", "main")
@@ -153,7 +153,7 @@ def test_autostash_of_a_rebase_keeps_changes(work: Clone) -> None:
 
 def test_bisect_finds_the_commit_that_changed_the_content(work: Clone) -> None:
     commits = [
-        work.commit(f"n{n}", {"a.bin": V1 if n < 4 else V2, "n": b"%d" % n}) for n in range(7)
+        work.given(f"n{n}", {"a.bin": V1 if n < 4 else V2, "n": b"%d" % n}) for n in range(7)
     ]
     check = "import sys; sys.exit(open('a.bin','rb').read(8) == bytes.fromhex(sys.argv[1]))"
     work.git("bisect", "start", commits[-1], commits[0])
@@ -169,7 +169,7 @@ def test_old_tags_are_checked_out_with_their_bytes(work: Clone, limit: str) -> N
     work.git("config", "mlver.smudgeLimit", limit)
     versions = {"v1": V1, "v2": V2, "v3": V3}
     for tag, data in versions.items():
-        work.commit(tag, {"a.bin": data, f"{tag}.bin": data[:5000]})
+        work.given(tag, {"a.bin": data, f"{tag}.bin": data[:5000]})
         work.git("tag", tag)
     for tag in ["v1", "v3", "v2", "main"]:
         work.git("checkout", "-q", tag)
@@ -182,7 +182,7 @@ def test_old_tags_are_checked_out_with_their_bytes(work: Clone, limit: str) -> N
 def test_an_archive_holds_content(work: Clone, limit: str) -> None:
     work.git("config", "mlver.smudgeLimit", limit)
     large = content("large", 3_000_000)
-    work.commit("x", {"a.bin": V1, "large.bin": large, "empty.bin": b"", "t.txt": b"text\n"})
+    work.given("x", {"a.bin": V1, "large.bin": large, "empty.bin": b"", "t.txt": b"text\n"})
     with tarfile.open(fileobj=io.BytesIO(work.git("archive", "HEAD").raw)) as tar:
         found = {m.name: f.read() for m in tar if (f := tar.extractfile(m)) is not None}
     assert found["a.bin"] == V1 and found["large.bin"] == large and found["empty.bin"] == b""
@@ -192,7 +192,7 @@ def test_an_archive_holds_content(work: Clone, limit: str) -> None:
 
 
 def test_an_archive_without_content_holds_pointers_and_warns_once(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1, "b.bin": V2})
+    work.given("x", {"a.bin": V1, "b.bin": V2})
     work.lose_content()
     done = work.git("archive", "HEAD")
     with tarfile.open(fileobj=io.BytesIO(done.raw)) as tar:
@@ -202,7 +202,7 @@ def test_an_archive_without_content_holds_pointers_and_warns_once(work: Clone) -
 
 
 def test_show_and_cat_file_give_content_where_filters_are_asked_for(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1})
+    work.given("x", {"a.bin": V1})
     assert work.git("cat-file", "--filters", "HEAD:a.bin").raw == V1
     work.git("checkout-index", "-f", "--prefix=out/", "a.bin")
     assert work.read("out/a.bin") == V1
@@ -212,9 +212,20 @@ def test_show_and_cat_file_give_content_where_filters_are_asked_for(work: Clone)
     work.settled()
 
 
+def test_diff_and_log_tell_sizes_and_oids_without_content(work: Clone) -> None:
+    work.given("x", {"a.bin": V1})
+    work.given("y", {"a.bin": V2[:9000], "b.bin": V3})
+    work.lose_content()
+    shown = work.git("diff", "HEAD~1", "HEAD").out
+    assert "-20.0 KB (20,000 bytes)" in shown and "+9.0 KB (9,000 bytes)" in shown
+    assert "new file: 20.0 KB" in shown
+    logged = work.git("log", "-p", "-1").out
+    assert "-size 20000\n" in logged and "+size 9000\n" in logged and "version" not in logged
+
+
 def test_the_pre_commit_frameworks_stash_works_offline(work: Clone) -> None:
     """It writes a patch, runs `git checkout -- .`, runs the hooks, and applies the patch."""
-    work.commit("x", {"a.bin": V1, "b.bin": V1})
+    work.given("x", {"a.bin": V1, "b.bin": V1})
     work.write("a.bin", V2)
     work.git("add", "a.bin")
     work.write("b.bin", V3)
@@ -236,8 +247,8 @@ def test_the_pre_commit_frameworks_stash_works_offline(work: Clone) -> None:
 
 
 def test_a_patch_by_mail_carries_pointers_and_gives_content(work: Clone) -> None:
-    work.commit("x", {"a.bin": V1})
-    work.commit("y", {"a.bin": V2, "b.bin": V3})
+    work.given("x", {"a.bin": V1})
+    work.given("y", {"a.bin": V2, "b.bin": V3})
     mail = work.git("format-patch", "-1", "--stdout").raw
     work.git("reset", "-q", "--hard", "HEAD~1")
     assert work.read("a.bin") == V1

@@ -45,7 +45,7 @@ def git(work: Clone, *args: str, folder: str = ".") -> str:
         for folder_ in os.environ["PATH"].split(os.pathsep)
         if os.path.isabs(folder_) and os.access(path := f"{folder_}/git", os.X_OK)
     )
-    done = work.box.run([program, *args], work.top / folder, b"", **hostile_env(work))
+    done = work.box.start([program, *args], work.top / folder, b"", hostile_env(work))
     assert done.code == 0, done.err
     return done.out + done.err
 
@@ -88,7 +88,7 @@ def test_our_own_commands_run_nothing_of_the_worktree(hostile: Clone, box: Sandb
         ["doctor"],
         ["env"],
     ):
-        done = box.run([*program, *args], hostile.top, b"", **hostile_env(hostile))
+        done = box.start([*program, *args], hostile.top, b"", hostile_env(hostile))
         assert done.code in (0, 1) and "Traceback" not in done.err, (args, done.err)
     assert hostile.read("a.bin") == V1
     assert not (box.root / "ran").exists(), (box.root / "ran").read_text()
@@ -102,14 +102,14 @@ def test_the_shims_start_no_cat_of_the_worktree(hostile: Clone, box: Sandbox) ->
     for folder in ("", "sub/"):
         hostile.write(f"{folder}cat", hostile.read("git"), 0o755)
     far = box.bare()
-    hostile.commit("x", {"a.bin": V1})
+    hostile.given("x", {"a.bin": V1})
     git(hostile, "push", "-q", str(far), "main")
     git(hostile, "commit", "-q", "--amend", "-m", "y")
     assert not (box.root / "ran").exists()
 
 
 def test_a_clone_of_a_hostile_repository_runs_nothing_of_it(hostile: Clone, box: Sandbox) -> None:
-    hostile.commit("x", {"a.bin": V1})
+    hostile.given("x", {"a.bin": V1})
     git(hostile, "clone", "-q", ".", str(box.root / "second"))
     clone = box.at("second")
     git(clone, "checkout", "-q", "-f", "HEAD")

@@ -5,7 +5,7 @@ The rows "Memory" and "Delay" of the corners table.
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +21,8 @@ SMALL = content("small", LIMIT)
 def limited(work: Clone) -> Clone:
     """Two versions of two files, one of which is not above the limit."""
     work.git("config", "mlver.smudgeLimit", str(LIMIT))
-    work.commit("one", {"a.bin": V1, "s.bin": SMALL})
-    work.commit("two", {"a.bin": V2, "s.bin": SMALL[::-1]})
+    work.given("one", {"a.bin": V1, "s.bin": SMALL})
+    work.given("two", {"a.bin": V2, "s.bin": SMALL[::-1]})
     return work
 
 
@@ -50,7 +50,7 @@ def revert(work: Clone) -> None:
 
 def rebase(work: Clone) -> None:
     work.git("checkout", "-q", "-b", "side", "HEAD~1")
-    work.commit("side", {"other.bin": V3})
+    work.given("side", {"other.bin": V3})
     work.git("rebase", "-q", "main")
     assert work.read("a.bin") == V2 and work.read("other.bin") == V3
     work.settled()
@@ -95,7 +95,7 @@ def test_a_merge_and_a_linked_worktree_have_content_above_the_limit(
     linked = box.at("linked")
     assert linked.read("a.bin") == V1
     linked.settled()
-    linked.commit("side", {"new.bin": V3})
+    linked.given("side", {"new.bin": V3})
     limited.git("merge", "-q", "--no-edit", "side")
     assert limited.read("new.bin") == V3 and limited.read("a.bin") == V2
     limited.settled()
@@ -135,11 +135,17 @@ def test_a_users_change_is_not_overwritten_by_what_was_put_off(limited: Clone) -
 
 
 def peak(work: Clone, *args: str) -> int:
-    """The most memory that one process of this command had, in MB; it must succeed."""
-    pid = os.posix_spawnp("git", ["git", "-C", str(work.top), *args], work.box.env)
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0, args
-    return usage.ru_maxrss // 1024
+    """The most memory that one process of this command had, in MB; it must succeed.
+
+    Started by a small process: until its exec, a child counts the memory of who started it.
+    """
+    script = (
+        "import os, sys; pid = os.posix_spawnp('git', ['git', *sys.argv[1:]], os.environ);"
+        "_, status, usage = os.wait4(pid, 0); print(usage.ru_maxrss // 1024); sys.exit(status != 0)"
+    )
+    done = work.box.run([sys.executable, "-c", script, *args], work.top)
+    assert done.code == 0, done.err
+    return int(done.out.split()[-1])
 
 
 def spread(path: Path, size: int) -> dict[int, bytes]:

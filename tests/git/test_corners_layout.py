@@ -21,12 +21,12 @@ V1, V2, V3 = content("v1"), content("v2"), content("v3")
 @pytest.mark.parametrize("limit", ["64m", "1000"], ids=["in the pipe", "above the limit"])
 def test_linked_worktrees_share_one_store(work: Clone, box: Sandbox, limit: str) -> None:
     work.git("config", "mlver.smudgeLimit", limit)
-    work.commit("x", {"a.bin": V1})
+    work.given("x", {"a.bin": V1})
     work.git("worktree", "add", "-q", "../linked", "-b", "side")
     linked = box.at("linked")
     assert linked.read("a.bin") == V1
     linked.settled()
-    linked.commit("y", {"a.bin": V2, "sub/b.bin": V3})
+    linked.given("y", {"a.bin": V2, "sub/b.bin": V3})
     assert linked.store == work.store
     assert not (linked.git_dir() / "mlver" / "packs").exists()
     work.git("merge", "-q", "side")
@@ -42,11 +42,11 @@ def test_prune_keeps_what_another_worktree_has_staged_stashed_or_left_in_a_reflo
     work: Clone, box: Sandbox
 ) -> None:
     work.git("remote", "add", "origin", str(box.bare()))
-    work.commit("x", {"a.bin": V1})
+    work.given("x", {"a.bin": V1})
     work.git("push", "-q", "origin", "main")
     work.git("worktree", "add", "-q", "../linked", "-b", "side")
     linked = box.at("linked")
-    linked.commit("left behind", {"r.bin": content("reflog")})
+    linked.given("left behind", {"r.bin": content("reflog")})
     left = linked.head()
     linked.git("reset", "-q", "--hard", "HEAD~1")
     linked.write("a.bin", content("stashed"))
@@ -74,7 +74,7 @@ def test_prune_keeps_what_another_worktree_has_staged_stashed_or_left_in_a_reflo
 
 def with_submodule(work: Clone, box: Sandbox) -> Clone:
     library = box.init("library")
-    library.commit("in the library", {"model.bin": V1})
+    library.given("in the library", {"model.bin": V1})
     work.git("submodule", "--quiet", "add", str(library.top), "lib")
     work.git("commit", "-qm", "lib")
     return box.at("work/lib")
@@ -85,7 +85,7 @@ def test_tracked_files_in_a_submodule_come_and_go(work: Clone, box: Sandbox) -> 
     assert lib.read("model.bin") == V1
     assert lib.store == work.top / ".git/modules/lib/mlver"
     lib.mlver("init")
-    lib.commit("changed", {"model.bin": V2})
+    lib.given("changed", {"model.bin": V2})
     lib.settled()
     work.mlver("add", "lib")
     work.git("commit", "-qm", "lib goes on")
@@ -106,7 +106,7 @@ def test_add_in_a_superproject_stages_the_submodules_commit_and_no_file_of_it(
 ) -> None:
     lib = with_submodule(work, box)
     lib.git("checkout", "-q", "-b", "topic")
-    moved = lib.commit("changed", {"model.bin": V2})
+    moved = lib.given("changed", {"model.bin": V2})
     lib.write("untracked.bin", V3)
     work.write("own.bin", V3)
     work.mlver("add", "--all")
@@ -132,7 +132,7 @@ def test_a_sparse_checkout_has_what_it_names_and_the_rest_when_widened(
     work: Clone, box: Sandbox, form: str
 ) -> None:
     files = {"top.bin": V1, "in/a.bin": V2, "out/b.bin": V3, "out/deep/c.bin": V3[:9000]}
-    work.commit("x", files)
+    work.given("x", files)
     clone = box.clone(work.top, "second", "-q", "--no-checkout")
     cone = ["--cone", "--sparse-index"] if form == "--sparse-index" else [form]
     pattern = "/in/" if form == "--no-cone" else "in"
@@ -162,8 +162,8 @@ def test_a_sparse_checkout_has_what_it_names_and_the_rest_when_widened(
 def test_a_partial_clone_gets_content_and_pushes_back(work: Clone, box: Sandbox) -> None:
     far = box.bare()
     box.git("config", "uploadpack.allowFilter", "true", cwd=far)
-    work.commit("one", {"a.bin": V1, "raw.txt": b"x" * 5000})
-    work.commit("two", {"a.bin": V2})
+    work.given("one", {"a.bin": V1, "raw.txt": b"x" * 5000})
+    work.given("two", {"a.bin": V2})
     work.git("remote", "add", "origin", str(far))
     work.git("push", "-q", "origin", "main")
     clone = box.clone(f"file://{far}", "second", "-q", "--filter=blob:none")
@@ -172,7 +172,7 @@ def test_a_partial_clone_gets_content_and_pushes_back(work: Clone, box: Sandbox)
     clone.git("checkout", "-q", "HEAD~1")
     assert clone.read("a.bin") == V1
     clone.git("checkout", "-q", "main")
-    clone.commit("three", {"b.bin": V3})
+    clone.given("three", {"b.bin": V3})
     clone.git("push", "-q", "origin", "main")
     clone.settled()
     work.git("pull", "-q", "origin", "main")
@@ -227,7 +227,7 @@ def test_git_dir_and_work_tree_given_as_options(work: Clone, box: Sandbox) -> No
 
 
 def test_commands_from_a_subfolder_mean_its_paths(work: Clone, box: Sandbox) -> None:
-    work.commit("x", {"a.bin": V1, "sub/deep/a.bin": V2})
+    work.given("x", {"a.bin": V1, "sub/deep/a.bin": V2})
     here = Clone(box, work.top / "sub/deep")
     here.write("a.bin", V3)
     work.write("a.bin", V3)
@@ -245,20 +245,20 @@ def test_commands_from_a_subfolder_mean_its_paths(work: Clone, box: Sandbox) -> 
     here.git("checkout", "-q", "HEAD", "--", "a.bin")
     here.mlver("track", "*.dat")
     assert b"*.dat filter=mlver" in here.read(".gitattributes")
-    here.commit("tracks", {"b.dat": V1})
+    here.given("tracks", {"b.dat": V1})
     assert work.blob("HEAD:sub/deep/b.dat") == pointer_to(V1)
     work.settled()
 
 
 def test_a_sha256_repository_works_the_same(box: Sandbox) -> None:
     work = box.init("work256", "--object-format=sha256")
-    work.commit("x", {"a.bin": V1, "e.bin": b""})
+    work.given("x", {"a.bin": V1, "e.bin": b""})
     work.write("b.bin", V2)
     work.age()
     work.mlver("add", ".")
     assert work.starts_filter("status") == 0
     work.write("c.parquet", V3)
-    work.commit("y", hooks=True)
+    work.commit("y")
     assert work.blob("HEAD:c.parquet") == pointer_to(V3)
     work.git("checkout", "-q", "HEAD~1")
     work.git("checkout", "-q", "main")

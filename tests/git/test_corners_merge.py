@@ -16,13 +16,13 @@ MARKED = b"<<<<<<< "
 def diverge(work: Clone, ours: dict[str, bytes], theirs: dict[str, bytes]) -> None:
     """Commit these on `main` and on `side`, both on top of the present commit."""
     work.git("checkout", "-qb", "side")
-    work.commit("theirs", theirs)
+    work.given("theirs", theirs)
     work.git("checkout", "-q", "main")
-    work.commit("ours", ours)
+    work.given("ours", ours)
 
 
 def conflicted(work: Clone) -> None:
-    work.commit("base", {"a.bin": BASE})
+    work.given("base", {"a.bin": BASE})
     diverge(work, {"a.bin": OURS}, {"a.bin": THEIRS})
 
 
@@ -56,15 +56,15 @@ def test_adding_ours_settles_the_conflict(work: Clone, add: str) -> None:
     work.settled()
 
 
-@pytest.mark.parametrize("back", [("merge", "--abort"), ("reset", "--hard", "-q"), ("stash", "-q")])
-def test_a_conflict_can_be_left_in_every_way(work: Clone, back: tuple[str, ...]) -> None:
+def test_a_conflict_can_be_left_in_every_way(work: Clone) -> None:
     conflicted(work)
-    work.attempt("merge", "side")
-    if back[0] == "stash":
-        work.git("add", "a.bin")
-    work.git(*back)
-    assert work.read("a.bin") == OURS
-    work.settled()
+    for back in (("merge", "--abort"), ("reset", "--hard", "-q"), ("stash", "-q")):
+        assert work.attempt("merge", "side").code == 1
+        if back[0] == "stash":
+            work.git("add", "a.bin")
+        work.git(*back)
+        assert work.read("a.bin") == OURS
+        work.settled()
 
 
 def test_a_conflict_in_a_rebase_and_in_a_cherry_pick(work: Clone) -> None:
@@ -86,8 +86,22 @@ def test_a_conflict_in_a_rebase_and_in_a_cherry_pick(work: Clone) -> None:
     work.settled()
 
 
+def test_checkout_m_keeps_the_local_change_as_theirs(work: Clone) -> None:
+    conflicted(work)
+    work.git("checkout", "-q", "side~1")
+    local = content("local")
+    work.write("a.bin", local)
+    done = work.git("checkout", "-q", "-m", "main")
+    assert "git checkout --theirs -- a.bin" in done.err
+    assert work.read("a.bin") == OURS
+    work.git("checkout", "--theirs", "--", "a.bin")
+    assert work.read("a.bin") == local
+    work.git("reset", "-q", "--hard")
+    work.settled()
+
+
 def test_changes_on_one_side_alone_are_taken(work: Clone) -> None:
-    work.commit("base", {"a.bin": BASE, "b.bin": BASE, "c.bin": BASE, "d.bin": BASE})
+    work.given("base", {"a.bin": BASE, "b.bin": BASE, "c.bin": BASE, "d.bin": BASE})
     diverge(work, {"a.bin": OURS, "c.bin": OURS}, {"b.bin": THEIRS, "c.bin": OURS, "d.bin": b""})
     work.git("merge", "-q", "--no-edit", "side")
     found = [work.read(f"{name}.bin") for name in "abcd"]
@@ -96,9 +110,9 @@ def test_changes_on_one_side_alone_are_taken(work: Clone) -> None:
 
 
 def test_a_rename_here_and_a_change_there_meet(work: Clone) -> None:
-    work.commit("base", {"old.bin": BASE, "other.bin": content("o")})
+    work.given("base", {"old.bin": BASE, "other.bin": content("o")})
     work.git("checkout", "-qb", "side")
-    work.commit("theirs", {"old.bin": THEIRS})
+    work.given("theirs", {"old.bin": THEIRS})
     work.git("checkout", "-q", "main")
     work.git("mv", "old.bin", "new.bin")
     work.git("commit", "-qm", "renamed")
@@ -108,9 +122,9 @@ def test_a_rename_here_and_a_change_there_meet(work: Clone) -> None:
 
 
 def test_a_file_that_one_side_deleted_and_the_other_changed_is_a_conflict(work: Clone) -> None:
-    work.commit("base", {"a.bin": BASE})
+    work.given("base", {"a.bin": BASE})
     work.git("checkout", "-qb", "side")
-    work.commit("theirs", {"a.bin": THEIRS})
+    work.given("theirs", {"a.bin": THEIRS})
     work.git("checkout", "-q", "main")
     work.git("rm", "-q", "a.bin")
     work.git("commit", "-qm", "gone")
@@ -128,16 +142,16 @@ def test_both_sides_add_the_same_path(work: Clone) -> None:
     assert work.attempt("merge", "side").code == 1
     assert work.read("same.bin") == OURS and work.read("differs.bin") == OURS
     work.git("checkout", "--theirs", "--", "differs.bin")
-    work.commit("merged")
+    work.given("merged")
     assert work.read("differs.bin") == THEIRS
     work.settled()
 
 
 def test_an_octopus_brings_files_of_every_branch(work: Clone) -> None:
-    work.commit("base", {"a.bin": BASE})
+    work.given("base", {"a.bin": BASE})
     for name in ("one", "two", "three"):
         work.git("checkout", "-q", "-b", name, "main")
-        work.commit(
+        work.given(
             name, {f"{name}.bin": content(name), **({"a.bin": THEIRS} if name == "two" else {})}
         )
     work.git("checkout", "-q", "main")
@@ -157,9 +171,9 @@ TABLE, MORE = b"a,b\n1,2\n" * 300, b"a,b\n1,3\n" * 300
 
 def start_to_track(work: Clone, changed: str) -> None:
     """`main` starts to track *.csv; `side` still has the plain file."""
-    work.commit("base", {"t.csv": TABLE})
+    work.given("base", {"t.csv": TABLE})
     work.git("checkout", "-qb", "side")
-    work.commit("side", {"t.csv": MORE if changed == "plain" else TABLE, "side.txt": b"x"})
+    work.given("side", {"t.csv": MORE if changed == "plain" else TABLE, "side.txt": b"x"})
     work.git("checkout", "-q", "main")
     work.mlver("track", "*.csv")
     if changed == "tracking":
@@ -230,23 +244,21 @@ def test_markers_in_a_pointer_are_refused_by_a_commit(work: Clone, box: Sandbox)
     work.settled()
 
 
-@pytest.mark.parametrize("staged", [False, True])
-def test_checkout_away_from_markers_works(work: Clone, box: Sandbox, staged: bool) -> None:
+def test_checkout_away_from_markers_works(work: Clone, box: Sandbox) -> None:
     merged_as_text(work, box)
-    if staged:
-        work.git("add", "a.bin")
     work.git("checkout", "-q", "-f", "side")
     assert work.read("a.bin") == THEIRS
     work.git("checkout", "-q", "main")
     assert work.read("a.bin") == OURS
+    work.attempt("merge", "side")
+    work.git("add", "a.bin")
+    work.git("checkout", "-q", "-f", "side")
+    assert work.read("a.bin") == THEIRS
     work.settled()
 
 
-@pytest.mark.parametrize("staged", [False, True])
-def test_doctor_repairs_markers_in_a_pointer(work: Clone, box: Sandbox, staged: bool) -> None:
+def test_doctor_repairs_markers_in_a_pointer(work: Clone, box: Sandbox) -> None:
     merged_as_text(work, box)
-    if staged:
-        work.git("add", "a.bin")
     found = work.attempt("mlver", "doctor")
     assert found.code == 1 and "a.bin" in found.out and "doctor --fix" in found.out
     work.mlver("doctor", "--fix")
@@ -254,7 +266,16 @@ def test_doctor_repairs_markers_in_a_pointer(work: Clone, box: Sandbox, staged: 
     work.git("add", "a.bin")
     work.git("commit", "-qm", "merged")
     assert work.blob("HEAD:a.bin") == pointer_to(OURS)
+    work.settled()
+
+
+def test_doctor_repairs_markers_that_were_added(work: Clone, box: Sandbox) -> None:
+    merged_as_text(work, box)
+    work.git("add", "a.bin")
+    work.mlver("doctor", "--fix")
+    assert work.read("a.bin") == OURS and work.blob(":a.bin") == pointer_to(OURS)
     assert work.json("doctor")["ok"]
+    work.git("commit", "-qm", "merged")
     work.settled()
 
 
@@ -268,5 +289,5 @@ def test_a_merge_whose_content_is_missing_keeps_ours(work: Clone) -> None:
     work.find_content(lost)
     work.git("checkout", "--theirs", "--", "a.bin")
     assert work.read("a.bin") == THEIRS
-    work.commit("merged")
+    work.given("merged")
     work.settled()

@@ -17,10 +17,10 @@ OLD, NEW, OTHER = content("old"), content("new"), content("other")
 
 def two_versions(work: Clone) -> None:
     """`old` and `main` differ in two files and have one file each to themselves."""
-    work.commit("old", {"a.bin": OLD, "sub/b.bin": OLD[:9000], "only-old.bin": OTHER})
+    work.given("old", {"a.bin": OLD, "sub/b.bin": OLD[:9000], "only-old.bin": OTHER})
     work.git("branch", "old")
     work.path("only-old.bin").unlink()
-    work.commit("new", {"a.bin": NEW, "sub/b.bin": NEW[:9000], "only-new.bin": NEW[:7000]})
+    work.given("new", {"a.bin": NEW, "sub/b.bin": NEW[:9000], "only-new.bin": NEW[:7000]})
 
 
 def switch(work: Clone) -> Done:
@@ -70,7 +70,7 @@ def test_missing_content_becomes_pointers_with_one_warning_and_pull_repairs(
 
 
 def test_deleted_files_of_the_index_come_back_as_pointers(work: Clone) -> None:
-    work.commit("x", {"a.bin": OLD, "b.bin": NEW})
+    work.given("x", {"a.bin": OLD, "b.bin": NEW})
     lost = work.lose_content()
     work.path("a.bin").unlink()
     work.write("b.bin", b"spoilt")
@@ -85,7 +85,7 @@ def test_deleted_files_of_the_index_come_back_as_pointers(work: Clone) -> None:
 
 
 def test_a_stash_whose_content_is_missing_pops_as_a_pointer(work: Clone) -> None:
-    work.commit("x", {"a.bin": OLD})
+    work.given("x", {"a.bin": OLD})
     work.write("a.bin", NEW)
     work.git("stash", "-q")
     assert work.read("a.bin") == OLD
@@ -103,7 +103,7 @@ def test_a_stash_whose_content_is_missing_pops_as_a_pointer(work: Clone) -> None
 
 
 def test_a_clone_whose_content_is_missing_succeeds_with_pointers(work: Clone, box: Sandbox) -> None:
-    work.commit("x", {"a.bin": OLD, "b.bin": NEW})
+    work.given("x", {"a.bin": OLD, "b.bin": NEW})
     lost = work.lose_content()
     clone, done = box.try_clone(work.top, "second", "-q")
     assert len(done.warnings) == 1 and "git mlver pull" in done.warnings[0]
@@ -115,12 +115,27 @@ def test_a_clone_whose_content_is_missing_succeeds_with_pointers(work: Clone, bo
     clone.settled()
 
 
+def test_a_linked_worktree_whose_content_is_missing_has_pointers(work: Clone, box: Sandbox) -> None:
+    two_versions(work)
+    lost = work.lose_content()
+    done = work.git("worktree", "add", "-q", "../linked", "old")
+    linked = box.at("linked")
+    assert {name: linked.read(name) for name in WANTED} == {
+        name: pointer_to(data) for name, data in WANTED.items()
+    }
+    assert len(done.warnings) == 1 and "git mlver pull" in done.warnings[0]
+    work.find_content(lost)
+    linked.mlver("pull")
+    assert {name: linked.read(name) for name in WANTED} == WANTED
+    linked.settled()
+
+
 def test_where_some_content_is_missing_the_rest_is_checked_out(work: Clone, box: Sandbox) -> None:
     far = box.bare()
     work.git("remote", "add", "origin", str(far))
-    work.commit("x", {"a.bin": OLD, "b.bin": NEW})
+    work.given("x", {"a.bin": OLD, "b.bin": NEW})
     work.git("push", "-q", "origin", "main")
-    work.commit("y", {"c.bin": OTHER})
+    work.given("y", {"c.bin": OTHER})
     work.git("push", "-q", "--no-verify", "origin", "main")
     clone, done = box.try_clone(far, "second", "-q")
     assert [clone.read(name) for name in ("a.bin", "b.bin")] == [OLD, NEW]
@@ -137,12 +152,12 @@ def test_where_some_content_is_missing_the_rest_is_checked_out(work: Clone, box:
 
 def test_two_rounds_of_delay_in_one_rebase_bring_everything(work: Clone, box: Sandbox) -> None:
     far = box.bare()
-    work.commit("base", {"a.bin": OLD, "b.bin": OLD[:9000]})
+    work.given("base", {"a.bin": OLD, "b.bin": OLD[:9000]})
     work.git("checkout", "-qb", "side")
-    work.commit("side 1", {"b.bin": OTHER})
-    work.commit("side 2", {"d.bin": OTHER[:5000]})
+    work.given("side 1", {"b.bin": OTHER})
+    work.given("side 2", {"d.bin": OTHER[:5000]})
     work.git("checkout", "-q", "main")
-    work.commit("main", {"a.bin": NEW, "c.bin": NEW[:5000]})
+    work.given("main", {"a.bin": NEW, "c.bin": NEW[:5000]})
     work.git("remote", "add", "origin", str(far))
     work.git("push", "-q", "origin", "main", "side")
     clone = box.clone(far, "second", "-q", "-b", "side")
@@ -167,13 +182,14 @@ def in_the_way_of_the_store(work: Clone) -> None:
     work.store.write_text("not a folder")
 
 
-@pytest.mark.parametrize("spoil", [in_the_way_of_packs, in_the_way_of_the_store])
-@pytest.mark.parametrize("size", [20_000, 5_000_000])
+@pytest.mark.parametrize(
+    ("spoil", "size"), [(in_the_way_of_packs, 5_000_000), (in_the_way_of_the_store, 20_000)]
+)
 def test_a_store_that_cannot_be_written_refuses_the_add_and_the_commit(
     work: Clone, spoil: Callable[[Clone], None], size: int
 ) -> None:
     data = content("big", size)
-    work.commit("before", {"a.bin": OTHER})
+    work.given("before", {"a.bin": OTHER})
     spoil(work)
     work.write("a.bin", data)
     before = work.git_dir().joinpath("index").read_bytes()
@@ -212,8 +228,8 @@ def test_a_damaged_settings_file_stops_no_checkout(work: Clone, text: bytes) -> 
 
 
 def test_damaged_content_is_never_checked_out(work: Clone) -> None:
-    work.commit("x", {"a.bin": OLD})
-    pack = next(work.store.glob("packs/**/*.pack"), None) or next(work.store.glob("packs/*"))
+    work.given("x", {"a.bin": OLD})
+    pack = next(work.store.rglob("*.pack"))
     data = bytearray(pack.read_bytes())
     middle = len(data) // 2
     data[middle] ^= 0xFF

@@ -116,22 +116,19 @@ def test_a_commit_captures_files_of_every_name(work: Clone, box: Sandbox, locale
     assert read_all(work, files) == files
     work.write("another", b"small")  # captured names are matched exactly, no other file with them
     work.write("b.raw", b"small too")
-    work.commit("y")
+    work.given("y")
     assert work.blob("HEAD:b.raw") == b"small too"
     work.settled()
 
 
-@LOCALES
-def test_nothing_in_a_name_is_run_or_written_elsewhere(
-    work: Clone, box: Sandbox, locale: str
-) -> None:
-    box.env["LC_ALL"] = locale
+def test_nothing_in_a_name_is_run_or_written_elsewhere(work: Clone, box: Sandbox) -> None:
+    box.env["LC_ALL"] = "C"
     write_all(work)
-    work.commit("x")
+    work.given("x")
     work.mlver("doctor")
     work.mlver("status", "--all")
+    work.git("rm", "-q", "--cached", "-r", ".")  # which may read, and so store, young files again
     work.lose_content()
-    work.git("rm", "-q", "--cached", "-r", ".")
     done = work.git("reset", "--hard", "-q")
     assert len(done.warnings) == 1 and "\x1b" not in done.err and "\u202e" not in done.err
     assert not list(Path(work.top).rglob("ran"))
@@ -139,19 +136,19 @@ def test_nothing_in_a_name_is_run_or_written_elsewhere(
 
 @pytest.mark.parametrize("name", ["café.bin", "cafe\u0301.bin"])
 def test_a_name_keeps_its_unicode_form(work: Clone, name: str) -> None:
-    work.commit("x", {name: content(1)})
+    work.given("x", {name: content(1)})
     assert os.fsencode(name) in os.listdir(os.fsencode(work.top))
     listed = work.git("ls-files", "-z").raw.split(b"\0")
     assert os.fsencode(name) in listed
     work.settled()
 
 
-@pytest.mark.parametrize("folder", ["with space", "line\nend", "$(touch ran)", "it's"])
+@pytest.mark.parametrize("folder", ["with space", "line\nend", "it's $(touch ran)"])
 def test_a_repository_may_lie_under_any_path(box: Sandbox, folder: str) -> None:
     work = box.init(f"{folder}/deep er", "--quiet")
-    work.commit("x", {"a.bin": content(1)})
+    work.given("x", {"a.bin": content(1)})
     work.write("raw.parquet", content(2))
-    work.commit("captured", hooks=True)
+    work.commit("captured")
     assert work.blob("HEAD:raw.parquet") == pointer_to(content(2))
     work.path("a.bin").unlink()
     work.git("checkout", "--", "a.bin")

@@ -96,7 +96,7 @@ def test_a_change_of_the_same_size_within_the_same_second_is_seen(work: Clone) -
 
 def test_a_file_that_holds_another_version_than_the_index_stays_a_change(work: Clone) -> None:
     """Hydrating what a stash brought back must not tell git that the index has it."""
-    work.commit("x", {"a.bin": content(1)})
+    work.given("x", {"a.bin": content(1)})
     work.write("a.bin", content(2))
     work.git("stash", "-q")
     work.git("-c", "mlver.smudgeLimit=1", "stash", "pop", "-q")
@@ -108,7 +108,7 @@ def test_a_file_that_holds_another_version_than_the_index_stays_a_change(work: C
 
 
 def test_git_never_runs_our_filter_from_inside_our_filter(work: Clone) -> None:
-    work.commit("x", {"a.bin": content(1)})
+    work.given("x", {"a.bin": content(1)})
     work.write("a.bin", content(2))
     work.age()
     assert work.starts_filter("add", "a.bin") == 1
@@ -124,7 +124,7 @@ def test_git_never_runs_our_filter_from_inside_our_filter(work: Clone) -> None:
 
 
 def test_a_locked_index_fails_clearly_and_nothing_is_lost(work: Clone) -> None:
-    work.commit("x", {"a.bin": content(1)})
+    work.given("x", {"a.bin": content(1)})
     lock = work.git_dir() / "index.lock"
     lock.write_bytes(b"")
     work.write("a.bin", content(2))

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,12 @@ class Done:
         return found
 
 
+def succeeded(args: Sequence[str], done: Done) -> Done:
+    """`done`, which must have exit code 0."""
+    assert done.code == 0, f"git {' '.join(args)}: {done.code}\n{done.out}{done.err}"
+    return done
+
+
 class Sandbox:
     """One person's HOME and PATH, and the folders below `root` that they work in."""
 
@@ -86,7 +92,12 @@ class Sandbox:
         self.env |= {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "xdg")}
         self.env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
         self.env |= {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", "TZ": "UTC"}
-        self._commands = 0
+        self._commands = self._times = 0
+
+    def long_ago(self) -> int:
+        """A time in the past, each a second after the one before: git compares whole seconds."""
+        self._times += 1
+        return _CLOCK - 1_000_000 + self._times
 
     def prepare(self) -> None:
         """Write HOME and the launcher; nothing of ours is told to git yet."""
@@ -107,14 +118,20 @@ class Sandbox:
     def run(
         self, args: Sequence[str], cwd: Path | None = None, input: bytes = b"", **env: str
     ) -> Done:
-        """Run a program. The clock of git's dates goes on by a minute each time."""
+        """Run a program with these variables set, whatever comes of it."""
+        return self.start(args, cwd, input, env)
+
+    def start(
+        self, args: Sequence[str], cwd: Path | None, input: bytes, env: Mapping[str, str]
+    ) -> Done:
+        """As `run`. The clock of git's dates goes on by a minute each time."""
         self._commands += 1
         now = f"{_CLOCK + 60 * self._commands} +0000"
         dates = {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now}
         done = subprocess.run(
             args,
             cwd=cwd or self.root,
-            env=self.env | dates | env,
+            env={**self.env, **dates, **env},
             input=input,
             capture_output=True,
             timeout=TIMEOUT,
@@ -124,9 +141,7 @@ class Sandbox:
 
     def git(self, *args: str, cwd: Path | None = None, **env: str) -> Done:
         """git, which must succeed."""
-        done = self.run(["git", *args], cwd, **env)
-        assert done.code == 0, f"git {' '.join(args)}: {done.code}\n{done.out}{done.err}"
-        return done
+        return succeeded(args, self.start(["git", *args], cwd, b"", env))
 
     def at(self, name: str | Path) -> Clone:
         """The repository in that folder."""
@@ -153,8 +168,8 @@ class Sandbox:
     def try_clone(
         self, url: str | Path, name: str, *options: str, **env: str
     ) -> tuple[Clone, Done]:
-        done = self.git("clone", *options, "--", str(url), str(self.root / name), **env)
-        return self.at(name), done
+        args = ["clone", *options, "--", str(url), str(self.root / name)]
+        return self.at(name), succeeded(args, self.start(["git", *args], None, b"", env))
 
 
 class Clone:
@@ -167,17 +182,15 @@ class Clone:
 
     def attempt(self, *args: str, input: bytes = b"", **env: str) -> Done:
         """git with these words, whatever comes of it."""
-        return self.box.run(["git", *args], self.top, input, **env)
+        return self.box.start(["git", *args], self.top, input, env)
 
     def git(self, *args: str, input: bytes = b"", **env: str) -> Done:
         """git with these words, which must succeed."""
-        done = self.attempt(*args, input=input, **env)
-        assert done.code == 0, f"git {' '.join(args)}: {done.code}\n{done.out}{done.err}"
-        return done
+        return succeeded(args, self.box.start(["git", *args], self.top, input, env))
 
     def mlver(self, *args: str, **env: str) -> Done:
         """`git mlver` with these words, which must succeed."""
-        return self.git("mlver", *args, **env)
+        return succeeded(args, self.box.start(["git", "mlver", *args], self.top, b"", env))
 
     def json(self, *args: str) -> Any:
         """What `git mlver ARGS --json` prints, whatever its exit code."""
@@ -186,7 +199,8 @@ class Clone:
     def starts_filter(self, *args: str, **env: str) -> int:
         """How often git started our filter process during a command, which must succeed."""
         trace = self.box.root / f"trace-{random.getrandbits(32):x}"
-        self.git(*args, GIT_TRACE=str(trace), **env)
+        done = self.box.start(["git", *args], self.top, b"", {**env, "GIT_TRACE": str(trace)})
+        succeeded(args, done)
         text = trace.read_text(errors="replace")
         trace.unlink()
         return sum(
@@ -211,25 +225,29 @@ class Clone:
     def read(self, name: str) -> bytes:
         return (self.top / name).read_bytes()
 
-    def age(self, seconds: int = 10) -> None:
-        """Make every file older: git reads a file as young as its index again, to be sure."""
+    def age(self) -> None:
+        """Make every file old: one as young as the index, git reads again to be sure."""
+        when = self.box.long_ago()
         for folder, folders, names in os.walk(self.top):
             folders[:] = [name for name in folders if name != ".git"]
             for name in names:
-                status = os.lstat(os.path.join(folder, name))
-                times = (status.st_atime - seconds, status.st_mtime - seconds)
-                os.utime(os.path.join(folder, name), times, follow_symlinks=False)
+                os.utime(os.path.join(folder, name), (when, when), follow_symlinks=False)
 
-    def commit(
-        self, message: str, files: dict[str, bytes] | None = None, *, hooks: bool = False
-    ) -> str:
-        """Write files, add everything, commit; the commit's id. For what comes before the point
-        of a test: the files are older than the index, and pre-commit runs only with `hooks`."""
+    def commit(self, message: str, files: dict[str, bytes] | None = None) -> str:
+        """Write files, add everything, commit; the commit's id."""
         for name, data in (files or {}).items():
-            path = self.write(name, data)
-            os.utime(path, (path.stat().st_mtime - 10,) * 2)
+            self.write(name, data)
         self.git("add", "-A")
-        self.git("commit", "-q", *([] if hooks else ["--no-verify"]), "-m", message)
+        self.git("commit", "-q", "-m", message)
+        return self.head()
+
+    def given(self, message: str, files: dict[str, bytes] | None = None) -> str:
+        """As `commit`, and quicker, for what is there before the point of a test: pre-commit does
+        not run, and the files are older than the index, so that git reads none twice."""
+        for name, data in (files or {}).items():
+            os.utime(self.write(name, data), (self.box.long_ago(),) * 2)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--no-verify", "-m", message)
         return self.head()
 
     # -- looking ----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from mlver.errors import CorruptContent, LocalIOError, MissingContent, MlverErro
 from mlver.git.config import DEFAULT_SMUDGE_LIMIT
 from mlver.git.filter_process import FilterError, ReadInto, Request
 from mlver.git.history import pointer_at
-from mlver.git.objects import BlobReader
+from mlver.git.objects import BlobReader, blob_id
 from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
 from mlver.store.assemble import read_blob, stream_blob
@@ -90,10 +90,11 @@ class FilterHandler:
     # -- smudge ----------------------------------------------------------------------------
 
     def smudge(self, request: Request, data: bytes) -> Iterable[Buffer] | None:
-        pointer = pointers.parse(data)
+        pointer = pointers.parse(data) or self._converted(request, data)
         if pointer is None:
             self._tell_malformed(request.path, data)
             return [data]
+        data = pointer.encode()
         self._served = True
         self._failed.pop(request.path, None)  # a rebase may ask for a path several times
         if self._skip:
@@ -105,6 +106,17 @@ class FilterHandler:
             # wrong with us, the pointer is the answer.
             self._failed[request.path] = _reason(error)
             return [data]
+
+    def _converted(self, request: Request, data: bytes) -> Pointer | None:
+        """The pointer whose line ends git itself converted before it asked us (`text` is set below
+        our line in .gitattributes): told from content by the id of the blob that git names."""
+        if len(data) >= pointers.MAX_SIZE:
+            return None
+        text = data.replace(b"\r\n", b"\n")
+        pointer = pointers.parse(text) if text != data else None
+        if pointer is None or request.blob != blob_id(self._ctx.repo, text).encode():
+            return None
+        return pointer
 
     def _smudge(self, request: Request, pointer: Pointer, data: bytes) -> Iterable[Buffer] | None:
         if pointer.size > self._limit and request.can_delay:
