@@ -68,7 +68,7 @@ class RemoteError(MlverError):
 
 
 class LocalIOError(MlverError):
-    """This machine's disk refuses: full, read-only, no permission (exit 7)."""
+    """This machine refuses: disk full, read-only, no permission, out of memory (exit 7)."""
 
     exit_code = 7
 
@@ -85,6 +85,12 @@ class BusyError(MlverError):
     exit_code = 9
 
 
+class UnforeseenError(MlverError):
+    """A fault of git-mlver's own: an exception that nobody translated (exit 10)."""
+
+    exit_code = 10
+
+
 EXIT_CODES: dict[int, str] = {
     EXIT_OK: "done",
     EXIT_DIFFERENT: "differences or conflicts, or problems found (fsck, doctor)",
@@ -93,8 +99,9 @@ EXIT_CODES: dict[int, str] = {
     MissingContent.exit_code: "content is missing, here and on every remote asked",
     CorruptContent.exit_code: "content does not match its digest",
     RemoteError.exit_code: "a remote cannot be reached, refuses, or answers wrongly",
-    LocalIOError.exit_code: "this machine's disk refuses: full, read-only, no permission",
+    LocalIOError.exit_code: "this machine refuses: disk full, read-only, no permission, no memory",
     RefusedError.exit_code: "refused by a safeguard: policy, trust, changes that would be lost",
     BusyError.exit_code: "another process holds a lock that is needed",
+    UnforeseenError.exit_code: "a fault of git-mlver itself; MLVER_DEBUG=1 shows where",
     130: "interrupted",
 }

@@ -91,6 +91,17 @@ _WRONG_WORDS = [
     ["clone"],
     ["diff", "no-such-thing"],
     ["drop"],
+    ["drop", "no-such-file"],
+    ["checkout", "no-such-file"],
+    ["checkout", "a.bin", "no-such-file"],
+    ["fetch", "no-such-remote"],
+    ["fetch", "origin", "no-such-commit"],
+    ["fetch", "--include", "no-such-file"],
+    ["pull", "no-such-remote"],
+    ["pull", "--include", "no-such-file"],
+    ["ls", "--rev", "no-such-commit"],
+    ["pointer", "no-such-file"],
+    ["pointer", "."],
     ["prune", "--expire-days", "nan"],
     ["push", "no-such-remote"],
     ["remote", "add", "x", "relative/path"],
@@ -138,6 +149,15 @@ def test_3_settings_that_cannot_be_read_stop_the_commit_and_the_push(
     done = pushed.attempt("commit", "-q", "-m", "no")
     assert done.code == 1 and ".mlver.toml" in done.err and "Traceback" not in done.err
     assert pushed.head() == head
+
+
+def test_fetch_by_name_and_commit_brings_only_what_is_included(pushed: Clone) -> None:
+    shutil.rmtree(pushed.store)
+    pushed.mlver("fetch", "origin", "HEAD", "--include", "a.bin", "--exclude", "b.bin")
+    assert {row["path"]: row["state"] for row in pushed.json("ls")["files"]} == {
+        "a.bin": "here",
+        "b.bin": "absent",
+    }
 
 
 def test_4_missing_content(pushed: Clone) -> None:
@@ -232,6 +252,58 @@ def test_8_a_policy_that_refuses(pushed: Clone) -> None:
     assert done.code == 1 and "git mlver track large.dat" in done.err
     said(pushed.attempt("mlver", "hook", "pre-commit"), 8)
     assert pushed.head() == head
+
+
+def test_2_a_pathspec_that_matches_nothing_is_named_as_git_does(pushed: Clone) -> None:
+    for words in (["checkout", "nö"], ["drop", "nö"], ["pull", "--include", "nö"]):
+        err = said(pushed.attempt("mlver", *words), 2)
+        assert "pathspec 'nö' did not match any file(s)" in err and "  next: " in err
+    pushed.write("sub/c.bin", content("c"))
+    pushed.mlver("add", "sub")
+    for words in (
+        ["checkout", "c.bin"],
+        ["checkout", "*.bin"],
+        ["checkout", "."],
+        ["drop", "c.bin"],
+    ):
+        done = pushed.box.run(["git", "mlver", *words], pushed.path("sub"))
+        assert said(done, done.code) is not None and done.code in (0, 8), words
+    said(pushed.attempt("mlver", "fetch", "--include", "sub/"), 0)
+    said(pushed.attempt("mlver", "fetch", "origin", "HEAD", "--include", "a*"), 0)
+
+
+def test_9_an_index_that_git_holds(pushed: Clone) -> None:
+    lock = pushed.git_dir() / "index.lock"
+    pushed.write("new.bin", content("new"))
+    before = pushed.status()
+    lock.touch()
+    for words in (["add", "new.bin"], ["add", "--all"]):
+        err = said(pushed.attempt("mlver", *words), 9)
+        assert str(lock) in err and "index is locked" in err
+    # What only tells the index a file's stat can do without: git looks for itself.
+    said(pushed.attempt("mlver", "drop", "a.bin"), 0)
+    assert pushed.read("a.bin") == pushed.blob("HEAD:a.bin")
+    said(pushed.attempt("mlver", "checkout"), 0)
+    assert pushed.read("a.bin") == content("a")
+    for words in (["track", "*.new"], ["untrack", "*.new"], ["status"], ["pull"], ["fsck"]):
+        said(pushed.attempt("mlver", *words), 0)
+    assert lock.exists()
+    lock.unlink()
+    assert pushed.status() == before
+    pushed.mlver("add", "new.bin")
+    assert "A  new.bin" in pushed.status()
+
+
+def test_9_a_lock_that_is_taken_while_files_are_added(pushed: Clone) -> None:
+    from mlver.errors import BusyError, RepositoryError
+    from mlver.git.command import failure
+
+    lock = pushed.git_dir() / "index.lock"
+    words = f"fatal: Kann '{lock}' nicht erstellen: Die Datei existiert bereits.\n"
+    assert isinstance(failure("git add failed", words.encode()), RepositoryError)
+    lock.touch()
+    error = failure("git add failed", words.encode())
+    assert isinstance(error, BusyError) and str(lock) in error.why
 
 
 def test_9_a_store_in_use(pushed: Clone) -> None:

@@ -146,22 +146,102 @@ def test_a_commit_made_while_a_rebase_stands_still(repo: Clone) -> None:
     repo.settled()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="git rebase --continue commits with --no-verify, so that pre-commit does not run: it"
-    " takes a prepare-commit-msg hook, which runs always and can refuse",
-)
-def test_a_commit_that_rebase_continue_makes(repo: Clone) -> None:
+def conflicted_rebase(repo: Clone) -> None:
+    """A rebase that stands still at a conflict in text.txt, with two more commits to come."""
     repo.git("checkout", "-qb", "side")
     repo.given("theirs", {"text.txt": b"theirs\n"})
     repo.git("checkout", "-q", "main")
     repo.given("ours", {"text.txt": b"ours\n"})
+    repo.given("raw, from before git-mlver", {"raw.dat": BIGGER})
+    repo.given("after it", {"z.txt": SMALL})
     assert repo.attempt("rebase", "side").code == 1
+
+
+def test_a_commit_that_rebase_continue_makes(repo: Clone) -> None:
+    """It skips pre-commit; prepare-commit-msg comes when git has written the tree, so that the
+    capture stops the commit once. What the rebase only repeats is none of our business."""
+    conflicted_rebase(repo)
     repo.write("text.txt", BIG)
     repo.git("add", "text.txt")
+    done = repo.attempt("rebase", "--continue")
+    assert done.code != 0 and "captured text.txt" in done.err
+    assert "  next: git rebase --continue\n" in done.err
     repo.git("rebase", "--continue")
-    assert captured(repo, "text.txt", BIG)
+    assert captured(repo, "text.txt", BIG) and captured(repo, "text.txt", BIG, "HEAD~2")
+    assert b"/text.txt filter=mlver" in repo.blob("HEAD~2:.gitattributes")
+    assert repo.blob("HEAD:raw.dat") == BIGGER
     repo.settled()
+
+
+def test_rebase_continue_makes_durable_and_refuses_by_policy(repo: Clone) -> None:
+    repo.given("policy", {".mlver.toml": POLICY + b'policy = "reject"\n'})
+    conflicted_rebase(repo)
+    head = repo.head()
+    repo.write("text.txt", BIG)
+    repo.write("a.bin", BIGGER)
+    repo.git("add", "text.txt", "a.bin")
+    done = repo.attempt("rebase", "--continue")
+    assert done.code != 0 and 'policy = "reject"' in done.err and repo.head() == head
+    repo.write("text.txt", b"both\n")
+    repo.git("add", "text.txt")
+    assert list((repo.store / "incoming").iterdir())
+    repo.git("rebase", "--continue")
+    assert list((repo.store / "incoming").iterdir()) == []
+    assert repo.blob("HEAD~2:text.txt") == b"both\n" and captured(repo, "a.bin", BIGGER)
+
+
+def test_rebase_continue_that_amends(repo: Clone) -> None:
+    """What is staged at an `edit` is amended by rebase --continue itself."""
+    base = repo.head()
+    repo.given("one", {"a.txt": SMALL})
+    repo.given("two", {"b.txt": SMALL})
+    repo.git("rebase", "-i", base, GIT_SEQUENCE_EDITOR="sed -i 1s/^pick/edit/")
+    repo.write("big.dat", BIG)
+    repo.git("add", "big.dat")
+    assert "captured big.dat" in repo.attempt("rebase", "--continue").err
+    repo.git("rebase", "--continue")
+    assert captured(repo, "big.dat", BIG) and captured(repo, "big.dat", BIG, "HEAD~1")
+    repo.settled()
+
+
+def test_rebase_continue_under_the_pre_commit_framework(repo: Clone) -> None:
+    """It starts `git-mlver hook prepare-commit-msg` at every commit, without a shim of ours."""
+    hook = repo.git_dir() / "hooks/prepare-commit-msg"
+    hook.write_text("#!/bin/sh\nexec git-mlver hook prepare-commit-msg\n")
+    conflicted_rebase(repo)
+    repo.write("text.txt", BIG)
+    repo.git("add", "text.txt")
+    assert "captured text.txt" in repo.attempt("rebase", "--continue").err
+    repo.git("rebase", "--continue")
+    assert captured(repo, "text.txt", BIG) and repo.blob("HEAD:raw.dat") == BIGGER
+    repo.write("raw.dat", BIGGER + b"x")
+    repo.git("commit", "-q", "-a", "--no-verify", "-m", "as I say")
+    assert repo.blob("HEAD:raw.dat") == BIGGER + b"x"
+
+
+def test_no_verify_of_a_person_in_a_rebase_is_respected(repo: Clone) -> None:
+    conflicted_rebase(repo)
+    repo.write("text.txt", BIG)
+    repo.git("add", "text.txt")
+    repo.git("commit", "-q", "--no-verify", "-m", "as I say")
+    repo.git("rebase", "--continue")
+    assert repo.blob("HEAD~2:text.txt") == BIG
+
+
+def test_rebase_continue_in_a_linked_worktree(repo: Clone, box: Sandbox) -> None:
+    repo.git("worktree", "add", "-q", "../linked", "-b", "other")
+    linked = box.at("linked")
+    linked.git("checkout", "-qb", "side")
+    linked.given("theirs", {"text.txt": b"theirs\n"})
+    linked.git("checkout", "-q", "other")
+    linked.given("ours", {"text.txt": b"ours\n"})
+    assert linked.attempt("rebase", "side").code == 1
+    linked.write("text.txt", BIG)
+    linked.git("add", "text.txt")
+    assert "captured text.txt" in linked.attempt("rebase", "--continue").err
+    linked.git("rebase", "--continue")
+    assert captured(linked, "text.txt", BIG)
+    linked.settled()
 
 
 def test_a_commit_in_a_linked_worktree(repo: Clone, box: Sandbox) -> None:

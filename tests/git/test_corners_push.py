@@ -186,9 +186,13 @@ def test_a_remote_that_a_clone_names_is_not_contacted_until_it_is_trusted(
     os.mkfifo(shelf / "mlver.json")  # whoever reads it waits for ever
 
     clone, done = box.try_clone(far, "second", "-q")
-    assert f"git mlver remote trust {name}" in done.err
+    (warning,) = done.warnings
+    assert "stays a pointer (a.bin" in warning and f"git mlver remote trust {name}" in warning
     assert clone.read("a.bin") == pointer_to(V1)
-    assert clone.attempt("mlver", "pull").code == 4
+    pulled = clone.attempt("mlver", "pull")
+    assert pulled.code == 4 and f"git mlver remote trust {name}" in pulled.err
+    fetched = clone.attempt("mlver", "fetch")
+    assert f"  next: git mlver remote trust {name} && git mlver pull" in fetched.err
     clone.mlver("status")
     clone.attempt("mlver", "doctor")
     clone.attempt("mlver", "fsck")

@@ -10,6 +10,7 @@ import pytest
 from tests.support.hook_repo import (
     POST,
     TEMPLATES,
+    THEIRS,
     Repo,
     make_repo,
     on_path,
@@ -66,13 +67,15 @@ def test_a_refusal_of_ours_stops_the_commit_and_the_push(repo: Repo, tmp_path: P
     assert repo.lines() == ["ours hook pre-commit", call, pushed, call, pushed]
 
 
-@pytest.mark.parametrize("name", [*POST, "post-commit"])
+@pytest.mark.parametrize("name", [*POST, "post-commit", "prepare-commit-msg"])
 def test_without_work_a_post_hook_starts_no_process_at_all(
     repo: Repo, name: str, tmp_path: Path
 ) -> None:
     """PATH is empty, so anything but sh's own words would be an error on stderr."""
     repo.install()
     (repo.top / ".git/mlver/deferred").mkdir(parents=True)
+    (repo.top / ".git/rebase-merge").mkdir()
+    (repo.top / ".git/rebase-merge/stopped-sha").touch()
     (tmp_path / "none").mkdir()
     shim = str(repo.top / ".git/hooks" / name)
     env = repo.env | {"PATH": str(tmp_path / "none")}
@@ -124,6 +127,82 @@ def test_a_failure_of_ours_is_the_status_of_a_post_hook_of_ours_alone(repo: Repo
     assert repo.attempt("checkout", "-q", "--detach").returncode == 0
 
 
+def stop_a_rebase(repo: Repo) -> None:
+    """As a rebase that stands still, and goes on now."""
+    (repo.top / ".git/rebase-merge").mkdir()
+    (repo.top / ".git/rebase-merge/stopped-sha").touch()
+    repo.env["GIT_REFLOG_ACTION"] = "rebase (continue)"
+
+
+def test_a_commit_of_a_rebase_that_goes_on_runs_ours_though_pre_commit_is_skipped(
+    repo: Repo,
+) -> None:
+    repo.install()
+    words = ("commit", "-q", "--allow-empty", "-m", "x", "--no-verify")
+    repo.git(*words)
+    repo.git(*words, GIT_REFLOG_ACTION="rebase (pick)")
+    assert repo.lines() == []
+    stop_a_rebase(repo)
+    repo.git(*words)
+    assert repo.lines() == ["ours hook prepare-commit-msg .git/COMMIT_EDITMSG message"]
+    assert repo.attempt(*words, FAKE_EXIT="8").returncode != 0
+
+
+@pytest.mark.parametrize("end", ["", "exit 0\n", "exec true\n", "exit 3\n"])
+@pytest.mark.parametrize("kind", ["sh", "sh -eu", "bash", "moved"])
+def test_prepare_commit_msg_of_theirs_runs_after_ours_and_only_if_that_agrees(
+    repo: Repo, kind: str, end: str
+) -> None:
+    text = THEIRS + end
+    path = repo.hook(
+        "prepare-commit-msg", text.replace("sh\n", f"{kind}\n", 1).replace("moved", "sh")
+    )
+    if kind == "moved":
+        path.rename(repo.top / "script")
+        path.symlink_to("../../script")
+    repo.install()
+    assert repo.states()["prepare-commit-msg"] == "chained"
+    words = ("commit", "-q", "--allow-empty", "-m", "x", "--no-verify")
+    assert (repo.attempt(*words).returncode != 0) == ("3" in end)
+    assert [line.split()[0] for line in repo.lines()] == ["theirs"]
+    stop_a_rebase(repo)
+    assert (repo.attempt(*words).returncode != 0) == ("3" in end)
+    assert [line.split()[0] for line in repo.lines()] == ["ours", "theirs"]
+    assert repo.attempt(*words, FAKE_EXIT="8").returncode != 0
+    assert [line.split()[0] for line in repo.lines()] == ["ours"]
+
+
+INPUTS = [
+    "",
+    "one line\n",
+    "no newline at its end",
+    "back\\slash \\n \\\n  spaces \t\n\n\nempty lines before\n",
+    "$HOME `id` 'q' \"d\" *\n%s %d\n-n\n",
+    "".join(f"line {at}\n" for at in range(350)),
+]
+
+
+@pytest.mark.parametrize("text", INPUTS, ids=range(len(INPUTS)))
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_ours_and_theirs_read_the_same_bytes_whatever_they_are(
+    repo: Repo, tmp_path: Path, text: str, shell: str
+) -> None:
+    keep = 'cat >"$HOOK_LOG.theirs"\n'
+    for name in ("pre-push", "post-rewrite"):
+        path = repo.hook(name, f"#!/usr/bin/env {shell}\n{keep}")
+        repo.install()
+        repo.wait()
+        (Path(repo.program[0])).write_text('#!/bin/sh\ncat >"$HOOK_LOG.ours"\n')
+        done = subprocess.run(
+            [path, "a"], cwd=repo.top, env=repo.env, input=text.encode(), capture_output=True
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        # git ends every line; after a rewrite, theirs gets a last newline where it had none.
+        given = (text if text.endswith("\n") or name == "pre-push" else f"{text}\n").encode()
+        assert Path(f"{repo.log}.theirs").read_bytes() == given
+        assert Path(f"{repo.log}.ours").read_bytes() == text.encode()
+
+
 # The program
 
 
@@ -153,6 +232,9 @@ def test_without_any_program_a_commit_and_a_push_stop_and_say_what_why_next(
     repo.git("init", "-q", "--bare", far)
     done = repo.attempt("push", far, "main")
     assert done.returncode != 0 and "nothing is pushed" in done.stderr
+    stop_a_rebase(repo)
+    done = repo.attempt("commit", "-q", "--allow-empty", "-m", "x", "--no-verify")
+    assert done.returncode != 0 and "prepare-commit-msg hook cannot run" in done.stderr
 
 
 def test_without_any_program_the_other_hooks_warn_in_one_line_and_succeed(repo: Repo) -> None:

@@ -102,6 +102,15 @@ def test_under_husky_a_push_and_a_checkout_reach_ours(
     repo.wait()
     repo.git("checkout", "-q", "main", PATH=found)
     assert [line.split()[3] for line in repo.lines()] == ["post-checkout"]
+    (repo.top / ".git/rebase-merge").mkdir()
+    (repo.top / ".git/rebase-merge/stopped-sha").touch()
+    words = ("commit", "-q", "--allow-empty", "-m", "x", "--no-verify")
+    repo.git(*words, PATH=found)
+    assert "prepare-commit-msg" not in " ".join(repo.lines())
+    going_on = {"PATH": found, "GIT_REFLOG_ACTION": "rebase (continue)"}
+    repo.git(*words, **going_on)
+    assert repo.lines()[0].split()[3] == "prepare-commit-msg"
+    assert repo.attempt(*words, **going_on, FAKE_EXIT="8").returncode != 0
 
 
 def test_husky_that_is_not_active_yet_is_said(repo: Repo) -> None:

@@ -117,20 +117,23 @@ def test_the_framework_keeps_its_own_legacy_hook_too(
     assert legacy.read_text() == THEIRS
 
 
-def test_the_framework_is_offered_both_stages() -> None:
+def test_the_framework_is_offered_every_stage() -> None:
     text = (ROOT / ".pre-commit-hooks.yaml").read_text()
     for line in (
         "- id: mlver-capture",
         "entry: git-mlver hook pre-commit",
         "stages: [pre-commit]",
+        "- id: mlver-rebase",
+        "entry: git-mlver hook prepare-commit-msg",
+        "stages: [prepare-commit-msg]",
         "- id: mlver-push",
         "entry: git-mlver hook pre-push",
         "stages: [pre-push]",
     ):
         assert line in text
     for line in ("language: system", "pass_filenames: false", "always_run: true"):
-        assert text.count(f"  {line}\n") == 2
-    assert text.count("require_serial: true") == 2
+        assert text.count(f"  {line}\n") == 3
+    assert text.count("require_serial: true") == 3
 
 
 # core.hooksPath

@@ -14,6 +14,7 @@ import pytest
 from tests.unit.store_material import add, content, open_store, records_in
 
 from mlver.exchange.fetch import Fetcher
+from mlver.exchange.index_object import Found
 from mlver.exchange.push import Pusher
 from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
@@ -74,6 +75,34 @@ def add_as_delta(store: LocalStore, data: bytes, base: bytes) -> None:
     pointer = add(store, data, previous=add(store, base))
     place = store.locate(pointer.oid)
     assert place is not None and place.codec == DELTA
+
+
+def test_what_an_error_says_of_content_that_is_nowhere(make: Make, remote: MemoryRemote) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        sources = [Catalog(remote, "remote")]
+        pointer = pointer_of(FIRST)
+        done = Fetcher(make("a"), sources, pool, lambda _: None).fetch([pointer])
+    error = done.failed[pointer]
+    assert "remote" in error.why and error.fix.startswith("git mlver ")
+
+
+def test_adopting_a_pack_looks_at_no_entry_twice(make: Make, remote: MemoryRemote) -> None:
+    """A pack that a killed push left has tens of thousands of records."""
+
+    class Entered(list[Found]):
+        def __iter__(self) -> Iterator[Found]:
+            raise AssertionError("the entered records were gone through")
+
+    store = make("a")
+    add_as_delta(store, SECOND, FIRST)
+    push(store, remote, FIRST, SECOND)
+    for row in [*remote.list("index/")]:
+        remote.delete(row.name)
+    pusher = Pusher(store, Catalog(remote, "remote"), lambda _: None)
+    pusher._entered = entered = Entered()
+    needed = [pusher._needs(pointer_of(data), {}) for data in (FIRST, SECOND)]
+    pusher._adopt_orphans(needed[0] | needed[1])
+    assert len(entered) == 2
 
 
 def test_a_delta_and_its_base_arrive_in_an_empty_clone(make: Make, remote: MemoryRemote) -> None:

@@ -52,6 +52,19 @@ def test_another_format_is_refused_with_the_way_out(version: object) -> None:
         layout.read_meta(remote)
 
 
+@pytest.mark.parametrize("chunker", [{**PARAMETERS, "target": 131072}, {}, None, "fastcdc"])
+def test_nothing_is_written_where_content_is_cut_in_another_way_and_all_is_read(
+    chunker: object,
+) -> None:
+    remote = MemoryRemote()
+    text = json.dumps({"version": 1, "id": "x", "chunker": chunker}).encode()
+    remote.create(layout.META, [text])
+    with pytest.raises(RemoteError, match="in another way") as raised:
+        layout.ensure_meta(remote)
+    assert json.dumps(chunker) in raised.value.why and "git mlver remote add" in raised.value.fix
+    assert layout.read_meta(remote) == json.loads(text)
+
+
 def test_a_name_ends_in_its_digest_or_is_no_object_of_ours() -> None:
     digest = digest_of(b"pack")
     assert layout.digest_in_name(layout.pack_object(digest)) == digest

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
-import sys
 
 import click
 from click.shell_completion import shell_complete
@@ -32,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "push": "push",
     "remote": "remote",
     "status": "status",
+    "testremote": "testremote",
     "track": "track",
     "uninstall": "uninstall",
     "untrack": "untrack",
@@ -77,14 +76,11 @@ def group() -> None:
 
 
 def run_command(args: list[str]) -> int:
-    """Run a command for people; its exit code. Raises MlverError, and OSError as it came.
+    """Run a command for people; its exit code. Raises MlverError, and anything else as it came.
 
     Not by click's own `main`: that answers a reader who went away (`| head`) with exit code 1,
     which means something here.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # ✓ and → are not in every locale's encoding
-            stream.reconfigure(errors="backslashreplace")
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         return shell_complete(group, {}, "git-mlver", COMPLETE_VARIABLE, instruction)
@@ -98,15 +94,4 @@ def run_command(args: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except OSError:
-        _give_up_stdout_if_broken()
-        raise
     return result if isinstance(result, int) else 0
-
-
-def _give_up_stdout_if_broken() -> None:
-    """What is left in its buffer must not fail a second time when Python exits."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,8 +11,8 @@ DESCRIPTION = """\
 A Git extension for people who keep large data and model files. A file that matches a tracked
 pattern is replaced in git by a pointer of about a hundred bytes; its content goes, cut into
 chunks that are stored once, into the store of this repository and from there to a remote: a
-directory that clones share. Ordinary git commands keep working: add, commit, push, clone,
-checkout, switch, merge, rebase, stash.
+directory or an S3 bucket that clones share. Ordinary git commands keep working: add, commit, push,
+clone, checkout, switch, merge, rebase, stash.
 
 There is no server. `git push` sends content before commits; `git clone` and `git checkout` bring
 it back.
@@ -30,8 +30,8 @@ PLUMBING: dict[str, tuple[str, str]] = {
     ),
     "hook": (
         "hook NAME [ARGUMENT...]",
-        "The work behind the hooks: pre-commit, post-commit, post-checkout, post-merge,"
-        " post-rewrite, pre-push.",
+        "The work behind the hooks: pre-commit, prepare-commit-msg, post-commit, post-checkout,"
+        " post-merge, post-rewrite, pre-push.",
     ),
     "merge-driver": (
         "merge-driver BASE OURS THEIRS MARKER-SIZE PATH",
@@ -61,7 +61,22 @@ mlver.remote::
 The name of the remote that content is pushed to where several are known.
 
 mlver.remote.NAME.url::
-A remote: an absolute directory, or file:///a/directory. Written by `git mlver remote add`.
+A remote: an absolute directory, file:///a/directory, or s3://bucket/prefix, which may be followed
+by ?endpoint=https://HOST:PORT&region=REGION. Written by `git mlver remote add`.
+
+mlver.remote.NAME.profile::
+The profile of the AWS settings (~/.aws/config) to use for an S3 remote. Otherwise AWS_PROFILE,
+and whatever else the AWS settings say of keys, region and endpoint.
+
+mlver.remote.NAME.expectedBucketOwner::
+The account that an S3 remote's bucket must belong to; a bucket of another account is refused.
+
+mlver.remote.NAME.retentionDays, mlver.remote.NAME.retentionMode::
+How long S3 keeps a pack or an index object from being deleted (Object Lock), GOVERNANCE or
+COMPLIANCE. 0 days, the default: not at all. Collection has to wait for it.
+
+mlver.remote.NAME.probed, .conditionalPut, .contentMd5, .ranges, .consistentListing::
+What the server of an S3 remote was seen to do, and where. Written by `git mlver remote add`.
 
 mlver.trust.NAME.url::
 The URL at which a remote that .mlver.toml names is used. Written by `git mlver remote trust`.
@@ -100,6 +115,9 @@ A remote for everyone. It is used in a clone after `git mlver remote trust NAME`
         """\
 MLVER_SKIP_SMUDGE::
 Set to 1, checkouts leave pointers in the worktree; `git mlver pull` brings the content.
+
+MLVER_DEBUG::
+Set to 1, an error is told with its traceback, in filter, hooks and drivers too. For a report.
 """,
     ),
     (
@@ -207,6 +225,7 @@ git mlver push team --all
     "remote": """\
 \\b
 git mlver remote add team /shared/mlver/project --share
+git mlver remote add team s3://bucket/project --set profile=data
 git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
 """,
@@ -215,6 +234,12 @@ git mlver remote trust team           # in a clone, when asked to
 git mlver status
 git mlver status --all data/
 git mlver status --json
+""",
+    "testremote": """\
+\\b
+git mlver testremote s3://bucket/prefix
+git mlver testremote 's3://bucket/prefix?endpoint=https://minio.example:9000'
+git mlver testremote --fast team      # a remote of this clone, by its name
 """,
     "track": """\
 \\b

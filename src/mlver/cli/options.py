@@ -11,6 +11,7 @@ import click
 
 from mlver.cli.output import warn
 from mlver.cli.progress import for_terminal
+from mlver.git.objects import refuse_unmatched
 from mlver.git.repo import Repo
 from mlver.workflows.context import Context, open_context
 
@@ -27,6 +28,8 @@ def opened() -> Context:
 
 def pathspecs(repo: Repo, paths: Sequence[bytes]) -> list[bytes]:
     """Paths of the user, relative to the worktree's top as git's pathspecs."""
+    if not paths:
+        return []
     cwd, top = os.getcwdb(), os.path.realpath(repo.top)
     result = []
     for path in paths:
@@ -40,6 +43,13 @@ def pathspecs(repo: Repo, paths: Sequence[bytes]) -> list[bytes]:
     return result
 
 
+def known_pathspecs(repo: Repo, paths: Sequence[bytes]) -> list[bytes]:
+    """As `pathspecs`, of paths that must match something in the index. Raises UsageError."""
+    found = pathspecs(repo, paths)
+    refuse_unmatched(repo, found, [os.fsdecode(path) for path in paths])
+    return found
+
+
 def print_json(value: object) -> None:
     """One JSON document, keys in the order given; bytes that are no UTF-8 as \\udcXX."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=True))
@@ -47,9 +57,19 @@ def print_json(value: object) -> None:
 
 def filters(include: Iterable[str], exclude: Iterable[str]) -> list[bytes]:
     """Pathspecs for --include and --exclude patterns."""
-    specs = [b":(top,glob)" + os.fsencode(_anywhere(pattern)) for pattern in include]
+    specs = _included(include)
     specs += [b":(top,exclude,glob)" + os.fsencode(_anywhere(pattern)) for pattern in exclude]
     return specs
+
+
+def known_filters(repo: Repo, include: Sequence[str], exclude: Iterable[str]) -> list[bytes]:
+    """As `filters`. Raises UsageError for an included pattern that matches nothing in the index."""
+    refuse_unmatched(repo, _included(include), include)
+    return filters(include, exclude)
+
+
+def _included(include: Iterable[str]) -> list[bytes]:
+    return [b":(top,glob)" + os.fsencode(_anywhere(pattern)) for pattern in include]
 
 
 def _anywhere(pattern: str) -> str:

@@ -11,6 +11,7 @@ import sys
 
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+_USUAL, _NARROWEST = 80, 20
 
 
 def escape(text: str, *, keep_newlines: bool = False) -> str:
@@ -50,6 +51,47 @@ def human_size(size: int) -> str:
 
 
 def warn(message: str) -> None:
-    """One warning on standard error."""
+    """One message on standard error: an error, a warning, or what was done."""
+    text = f"git-mlver: {escape(message, keep_newlines=True)}"
     with contextlib.suppress(OSError, ValueError):  # where nobody listens, the work goes on
-        print(f"git-mlver: {escape(message, keep_newlines=True)}", file=sys.stderr, flush=True)
+        print(wrapped(text, _columns()), file=sys.stderr, flush=True)
+
+
+def wrapped(text: str, columns: int | None) -> str:
+    """A message in lines of at most `columns` (None: as it is), hanging under their first word.
+
+    What comes after `next:` is broken between alternatives only: a command that was cut in two
+    cannot be copied. Nor is a word ever cut: it may be a path.
+    """
+    if columns is None or max(map(len, text.split("\n"))) <= columns:
+        return text
+    text = text.replace("; next: ", "\n  next: ")  # a warning of one line: its command stays whole
+    return "\n".join(_wrapped_line(line, max(columns, _NARROWEST)) for line in text.split("\n"))
+
+
+def _wrapped_line(line: str, columns: int) -> str:
+    if len(line) <= columns:
+        return line
+    import re  # only for those who need it: a hook's start is measured
+
+    label = re.match(r"\s*(?:git-mlver: |why:  |next: |or:   )?", line)
+    assert label is not None
+    head, rest = label[0], line[label.end() :]
+    breaks = r"(?<=[;,]) +" if head.endswith(("next: ", "or:   ")) else r" +"
+    rows, row = [], head
+    hang = "  " if head == "git-mlver: " else " " * len(head)
+    for word in re.split(breaks, rest):
+        if row.strip() and row != head and len(row) + 1 + len(word) > columns:
+            rows.append(row)
+            row = hang + word
+        else:
+            row += word if row in (head, hang) else f" {word}"
+    return "\n".join([*rows, row])
+
+
+def _columns() -> int | None:
+    """The terminal's width; None for a pipe or a file, where whoever searches wants whole lines."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -120,6 +120,8 @@ class Fetcher:
                 raise MissingContent(
                     f"content {short(pointer.oid)} is on none of the places asked",
                     why="asked: " + (", ".join(s.name for s in self._sources) or "none"),
+                    fix="git mlver push, in a clone that has it; git mlver remote list, to see"
+                    " which places are asked",
                 )
             header, payload = split_record(self._raw(wanted), pointer.oid, RECIPE)
         body = self._store.codec().decode(header, payload, self._store.full_chunk)

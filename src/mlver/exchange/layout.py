@@ -65,7 +65,12 @@ def read_meta(remote: Remote) -> dict[str, object] | None:
 
 
 def ensure_meta(remote: Remote) -> dict[str, object]:
-    """mlver.json, created if absent: before anything else is written there."""
+    """mlver.json, created if absent: before anything else is written there.
+
+    Raises RemoteError as `read_meta`, and where content there is cut in another way: it can be
+    read, since a recipe states its chunks, but whatever this version added would share nothing
+    with it, and be stored all over again.
+    """
     meta = read_meta(remote)
     if meta is None:
         text = json.dumps(
@@ -75,4 +80,11 @@ def ensure_meta(remote: Remote) -> dict[str, object]:
         meta = read_meta(remote)
         if meta is None:
             raise RemoteError(f"{remote.url} did not keep mlver.json", fix="git mlver doctor")
+    if meta.get("chunker") != PARAMETERS:
+        raise RemoteError(
+            f"{remote.url} cuts content in another way than this version",
+            why=f"mlver.json names the chunker {json.dumps(meta.get('chunker'))},"
+            f" this version uses {json.dumps(PARAMETERS)}",
+            fix="push with the git-mlver that made it, or to another remote: git mlver remote add",
+        )
     return meta

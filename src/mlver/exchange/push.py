@@ -49,6 +49,7 @@ class Pusher:
         self._remote = catalog.remote
         self._tell = tell
         self._entered: list[Found] = []
+        self._adopted_alone: set[Digest] = set()  # ids in `_entered` that need no base
         self._alone: set[Key] = set()  # deltas here that must stand alone there
         self._bases: set[Digest] = set()  # what must stand alone, since deltas are sent upon it
 
@@ -147,7 +148,9 @@ class Pusher:
             if self._is_readable(found, needed):
                 del needed[key]
                 self._entered.append(found)
-                if found.base is not None:
+                if found.base is None:
+                    self._adopted_alone.add(found.id)
+                else:
                     self._bases.add(found.base)
 
     def _is_readable(self, found: Found, needed: dict[Key, Location]) -> bool:
@@ -156,10 +159,11 @@ class Pusher:
             return True
         if found.id in self._bases:
             return False
-        entered = any(e.id == found.base and e.base is None for e in self._entered)
+        if found.base in self._adopted_alone:
+            return True
         place = needed.get((found.base, CHUNK))
         sent = place is not None and place.codec != DELTA
-        return entered or sent or self._catalog.find_alone(found.base) is not None
+        return sent or self._catalog.find_alone(found.base) is not None
 
     def _footer(self, name: str, size: int) -> list[pack.Entry]:
         wanted = min(size, 64 * 1024)

@@ -108,11 +108,12 @@ class Catalog:
 
 
 class Sibling:
-    """The store of another repository on this machine, read only."""
+    """The store of another repository on this machine. Nothing is written there: it may belong to
+    somebody else, and lie in a folder that is read-only."""
 
     def __init__(self, root: bytes) -> None:
         self.name = os.fsdecode(root)
-        self._store = LocalStore(root)
+        self._store = LocalStore(root, read_only=True)
         self._names: dict[Digest, str] = {}
 
     def find(self, digest: Digest, kind: int) -> Found | None:

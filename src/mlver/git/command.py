@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from mlver.errors import RepositoryError
+from mlver.errors import BusyError, MlverError, RepositoryError
 
 # An empty command is no filter: the blob passes as it is.
 _NO_FILTER = (
@@ -86,15 +86,43 @@ def run(
     env: Mapping[str, str] | None = None,
     filters: bool = False,
 ) -> bytes:
-    """git's standard output. Raises RepositoryError where git exits other than 0."""
+    """git's standard output. Raises RepositoryError where git exits other than 0, BusyError where
+    that is for a lock."""
     done = attempt(args, cwd=cwd, input=input, env=env, filters=filters)
     if done.returncode != 0:
         words = " ".join(os.fsdecode(arg) for arg in args[:3])
-        raise RepositoryError(
-            f"git {words} failed (exit {done.returncode})",
-            why=done.stderr.decode("utf-8", "replace").strip(),
-        )
+        raise failure(f"git {words} failed (exit {done.returncode})", done.stderr)
     return done.stdout
+
+
+def failure(what: str, stderr: bytes) -> MlverError:
+    """What git said as an error of ours: BusyError where a lock of git's is held."""
+    lock = _held_lock(stderr)
+    if lock is not None:
+        return locked(lock)
+    why = stderr.decode("utf-8", "replace").strip()
+    return RepositoryError(what, why=why, fix="mend what git names, then run this again")
+
+
+def _held_lock(stderr: bytes) -> bytes | None:
+    """The lock file that git could not take. By its path: the words are in the user's language."""
+    import re  # 5 ms that a hook without a failure need not pay
+
+    named = re.search(rb"(/[^\n]*?\.lock)(?![\w.])", stderr)
+    if named and (b"File exists" in stderr or os.path.lexists(named[1])):
+        return named[1]
+    config = re.search(rb"could not lock config file ([^\n]+): File exists", stderr)
+    return config[1] + b".lock" if config else None
+
+
+def locked(lock: bytes) -> BusyError:
+    """The error for a lock file of git's that is there."""
+    name = os.fsdecode(os.path.basename(lock)).removesuffix(".lock")
+    return BusyError(
+        f"git's {name} is locked",
+        why=f"{os.fsdecode(lock)} exists: another git command is at work, or one was killed",
+        fix="wait for that command, then run this again; if there is none, remove that file",
+    )
 
 
 def attempt(

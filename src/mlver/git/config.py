@@ -53,6 +53,15 @@ class Settings(NamedTuple):
                 found[key[len("remote.") : -len(".url")]] = values[-1]
         return found
 
+    def remote_options(self, name: str) -> dict[str, str]:
+        """What else is set of a remote (`mlver.remote.NAME.*`), by names in lower case."""
+        start = f"remote.{name}."
+        return {
+            key[len(start) :]: values[-1]
+            for key, values in self.git().items()
+            if key.startswith(start) and key != f"{start}url"
+        }
+
     @property
     def file_mode(self) -> bool:
         """core.fileMode: False where the file system keeps no executable bit."""

@@ -34,6 +34,15 @@ mlver_wait=${{GIT_DIR:-.git}}
 {read}	{feed}(unset PYTHONPATH && exec git-mlver hook {name} "$@") || :
 {restore}fi
 """
+_REFUSING = """\
+if [ -n "${{GIT_REFLOG_ACTION-}}" ] && command -v git-mlver >/dev/null 2>&1; then
+	mlver_wait=${{GIT_DIR:-.git}}
+	[ -d "$mlver_wait" ] || mlver_wait=$(git rev-parse --git-dir 2>/dev/null) || mlver_wait=.git
+	if [ -e "$mlver_wait/rebase-merge/stopped-sha" ]; then
+		(unset PYTHONPATH && exec git-mlver hook {name} "$@") || exit
+	fi
+fi
+"""
 _TAIL = "# <<< git-mlver <<<\n"
 _LOSS = {
     "pre-commit": "large files are not looked for",
@@ -56,7 +65,8 @@ def committed(name: str, chain: str, *, always_sh: bool) -> bytes:
         )
     else:
         order = "The lines below run afterwards."
-        body = _after(name)
+        refusing = name == "prepare-commit-msg"
+        body = _REFUSING.format(name=name) if refusing else _after(name)
     return (_HEAD.format(chain=chain, name=name, order=order) + body + _TAIL).encode()
 
 

@@ -7,7 +7,8 @@ Taking the block out gives back, byte for byte, what was there.
 
 Order. Before a commit or a push theirs comes first (a formatter stages again, a failing check
 stops) and ours last; after a checkout, merge, rewrite or commit ours comes first, so that files
-are there, and theirs ends with its own exit status.
+are there, and theirs ends with its own exit status. In prepare-commit-msg ours comes first too: it
+only refuses, and then a message that theirs had prepared would be for nothing.
 
 Why the block stands at the top though ours comes last: a hook may `exit`, `exec` or run under
 `set -e`, so lines at its end may never run, and a trap for EXIT is lost at an `exec`. The block
@@ -30,7 +31,15 @@ from dataclasses import dataclass
 
 from mlver.errors import UsageError
 
-NAMES = ("pre-commit", "post-commit", "post-checkout", "post-merge", "post-rewrite", "pre-push")
+NAMES = (
+    "pre-commit",
+    "prepare-commit-msg",
+    "post-commit",
+    "post-checkout",
+    "post-merge",
+    "post-rewrite",
+    "pre-push",
+)
 NONE = "none"
 BELOW = "below"
 
@@ -152,7 +161,9 @@ def _theirs(name: str, chain: str) -> tuple[str, str]:
         # Ours alone also goes on: lines that someone appends to the file have to run.
         return (":" if chain == NONE else f'[ ! -x {moved} ] || {moved} "$@"'), ":"
     if chain == BELOW:
-        return "", "unset mlver_in mlver_wait mlver_status"
+        return "", "unset mlver_in mlver_part mlver_count mlver_line mlver_wait mlver_status"
+    if chain == NONE and name == "prepare-commit-msg":
+        return "", ":"
     if chain == NONE:
         return "", '[ "$mlver_status" = 0 ] || exit "$mlver_status"'
     return "", f'{_SELF}\n[ ! -x {moved} ] || exec {moved} "$@"'

@@ -119,9 +119,9 @@ def _take(lock: bytes) -> BufferedWriter:
         return open(lock, "xb")
     except FileExistsError as error:
         raise BusyError(
-            "Git's index is locked.",
-            why=f"{os.fsdecode(lock)} exists: another git process is at work, or one was killed.",
-            fix="try again; if no git process is running, delete that file",
+            "git's index is locked",
+            why=f"{os.fsdecode(lock)} exists: another git command is at work, or one was killed",
+            fix="wait for that command, then run this again; if there is none, remove that file",
         ) from error
     except OSError as error:
         raise _refused(lock, error) from error

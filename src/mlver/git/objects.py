@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mlver import system
-from mlver.errors import RepositoryError
+from mlver.errors import RepositoryError, UsageError
 from mlver.git import command
 from mlver.git.repo import Repo
 from mlver.model import pointer
@@ -39,6 +39,20 @@ def literal(paths: Iterable[bytes]) -> list[bytes]:
 def staged(repo: Repo, pathspecs: Sequence[bytes] = ()) -> list[IndexEntry]:
     """Index entries under `pathspecs` (all where empty), all stages."""
     return index_entries(repo.git("ls-files", "-s", "-z", "--full-name", "--", *pathspecs))
+
+
+def refuse_unmatched(repo: Repo, pathspecs: Sequence[bytes], named: Sequence[str]) -> None:
+    """Raise UsageError, as git does, for the first pathspec that no entry of the index matches.
+
+    `named`: what the user wrote, in the order of `pathspecs`.
+    """
+    for spec, word in zip(pathspecs, named, strict=True):
+        if not repo.git("ls-files", "-z", "--", spec):
+            raise UsageError(
+                f"pathspec {word!r} did not match any file(s) known to git",
+                why="no file of that name is in the index; a new one has to be added first",
+                fix="git mlver ls, to see the tracked files",
+            )
 
 
 def index_entries(output: bytes) -> list[IndexEntry]:
@@ -233,26 +247,49 @@ def small_blobs(
 
 
 def tree_entries(repo: Repo, revision: str, pathspecs: Sequence[bytes] = ()) -> list[IndexEntry]:
-    """Files of a commit's tree. Raises RepositoryError for a revision that is none."""
-    output = repo.git(
-        "ls-tree", "-r", "-z", "--full-tree", resolve(repo, revision), "--", *pathspecs
-    )
+    """Files of a commit's tree. Raises UsageError for a revision that is none."""
+    tree = resolve(repo, revision)
+    if pathspecs:
+        return _matching_entries(repo, tree, pathspecs)
     entries = []
-    for item in command.fields(output):
+    for item in command.fields(repo.git("ls-tree", "-r", "-z", "--full-tree", tree)):
         meta, path = item.split(b"\t", 1)
         mode, _kind, blob = meta.decode("ascii").split()
         entries.append(IndexEntry(mode, blob, 0, path))
     return entries
 
 
+def _matching_entries(repo: Repo, tree: str, pathspecs: Sequence[bytes]) -> list[IndexEntry]:
+    """Files of a tree under pathspecs, as what differs from the empty one: ls-tree knows neither
+    `glob` nor `exclude`."""
+    raw = repo.git(
+        "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames",
+        _EMPTY_TREE[repo.hash_name], tree, "--", *pathspecs,
+    )  # fmt: skip
+    rows = command.fields(raw)
+    found = []
+    for meta, path in zip(rows[::2], rows[1::2], strict=True):
+        _, mode, _, blob, _ = meta.decode("ascii").lstrip(":").split(" ")
+        found.append(IndexEntry(mode, blob, 0, path))
+    return found
+
+
+_EMPTY_TREE = {
+    "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+
+
 def resolve(repo: Repo, revision: str) -> str:
-    """The object id of a commit or tree that a person names. Raises RepositoryError."""
+    """The object id of a commit or tree that a person names. Raises UsageError."""
     done = command.attempt(
         ["rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{tree}"],
         cwd=repo.worktree or repo.git_dir,
     )
     if done.returncode != 0:
-        raise RepositoryError(
-            f"{revision!r} names no commit here", fix="git log --all, to see what there is"
+        raise UsageError(
+            f"{revision!r} names no commit here",
+            why="no branch, tag or commit of that name is in this clone",
+            fix="git log --all --oneline, to see what there is; git fetch, to get the others",
         )
     return os.fsdecode(done.stdout.strip())

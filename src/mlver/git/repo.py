@@ -46,9 +46,15 @@ class Repo(NamedTuple):
         """The worktree's top folder. Raises RepositoryError in a bare repository."""
         if self.worktree is None:
             raise RepositoryError(
-                "this repository has no worktree", fix="run the command in a clone"
+                "there is no worktree here",
+                why="this is a bare repository, or a folder inside a git directory",
+                fix="run the command in the worktree of a clone",
             )
         return self.worktree
+
+    def require_worktree(self) -> None:
+        """Raise RepositoryError in a bare repository, before anything is read or written there."""
+        _ = self.top
 
     def git(self, *args: str | bytes, input: bytes | None = None) -> bytes:
         """Run git in the worktree (or the bare repository). Raises RepositoryError."""

@@ -22,7 +22,8 @@ Sides = tuple[dict[bytes, Pointer], dict[bytes, Pointer]]
 
 
 def changed_pointers(repo: Repo, old: str, new: str) -> Sides:
-    """Pointers of `old` and of `new` at every path where they differ. Raises RepositoryError."""
+    """Pointers of `old` and of `new` at every path where they differ. Raises UsageError for a
+    revision that is none, RepositoryError where they cannot be read."""
     trees = resolve(repo, old), resolve(repo, new)
     try:
         return _by_libgit2(repo, *trees)

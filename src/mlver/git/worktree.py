@@ -18,11 +18,17 @@ from typing import TypeVar
 
 from mlver.errors import RefusedError
 
+try:
+    import fcntl
+except ImportError:  # Windows: a temporary that a killed process left stays
+    fcntl = None  # type: ignore[assignment]
+
 T = TypeVar("T")
 
 _O_DIR = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+_TEMPORARY = re.compile(rb"\A\.mlver-[0-9a-f]{12}\Z")
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 
 
@@ -54,6 +60,7 @@ class Worktree:
         self.top = top
         self._folder = b"\0"
         self._fd = -1
+        self._swept: set[bytes] = set()
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -133,11 +140,8 @@ class Worktree:
         """
 
         def act(name: bytes, folder: int | None) -> os.stat_result | None:
-            temporary = os.path.join(
-                os.path.dirname(name), b".mlver-" + secrets.token_hex(6).encode()
-            )
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            out = os.open(temporary, flags | getattr(os, "O_NOFOLLOW", 0), 0o600, dir_fd=folder)
+            self._sweep_once(path.rpartition(b"/")[0], folder)
+            temporary, out, guard = _new_temporary(name, folder)
             try:
                 try:
                     write(out)
@@ -153,9 +157,49 @@ class Worktree:
             except BaseException:
                 _unlink_if_there(temporary, folder)
                 raise
+            finally:
+                if guard is not None:
+                    os.close(guard)
             return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
         return self.at(path, act)
+
+    def _sweep_once(self, path: bytes, folder: int | None) -> None:
+        """Before the first write in a folder: remove what a killed writer left there. It would
+        stand in `git status`, and `git add -A` would take it."""
+        if fcntl is not None and folder is not None and path not in self._swept:
+            self._swept.add(path)
+            for name in filter(_TEMPORARY.match, map(os.fsencode, os.listdir(folder))):
+                with contextlib.suppress(OSError):
+                    _remove_abandoned(name, folder)
+
+
+def _new_temporary(name: bytes, folder: int | None) -> tuple[bytes, int, int | None]:
+    """A new file beside `name`, a descriptor to write it by, and one that locks it until it is
+    closed, so that nobody takes it for abandoned."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0)
+    while True:
+        temporary = os.path.join(os.path.dirname(name), b".mlver-" + secrets.token_hex(6).encode())
+        out = os.open(temporary, flags, 0o600, dir_fd=folder)
+        if fcntl is None:
+            return temporary, out, None
+        with contextlib.suppress(OSError):  # without locks there: nobody can take it for abandoned
+            fcntl.flock(out, fcntl.LOCK_EX)
+        if os.fstat(out).st_nlink:
+            return temporary, out, os.dup(out)
+        os.close(out)  # swept before the lock was ours
+
+
+def _remove_abandoned(name: bytes, folder: int) -> None:
+    """Remove a temporary whose writer is gone; one that is locked has a writer."""
+    assert fcntl is not None
+    fd = os.open(name, _READ, dir_fd=folder)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(fd)
 
 
 def _backdate(name: bytes, folder: int | None) -> None:

@@ -7,7 +7,7 @@ its place. The recipe comes last: what it names is in the pack by then.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from mlver.errors import MlverError
 from mlver.model.digest import Digest, digest_of
@@ -41,11 +41,11 @@ class BlobWriter:
         except MlverError:
             return ()  # not here: then there is nothing to take deltas against
 
-    def take(self, digest: Digest, start: int, length: int) -> bool:
-        """Note the next chunk of the blob; True if its bytes have to be stored."""
+    def take(self, digest: Digest, start: int, length: int, stored: Container[bytes] = ()) -> bool:
+        """Note the next chunk of the blob; True if it has to be stored: not among `stored`."""
         self._row((digest, length))
         self._aligner.matched(digest, start)
-        if digest in self._claimed or self._session.has(digest):
+        if digest in self._claimed or digest in stored:
             return False
         self._claimed.add(digest)
         return True

@@ -40,7 +40,7 @@ class Ingest:
     def __init__(self, store: LocalStore) -> None:
         self.store = store
         self.session = Session(store)
-        self._workers = max(2, min(8, os.cpu_count() or 2))
+        self._workers = max(1, min(8, (os.cpu_count() or 2) - 1))  # the reader is one more
         self._pool: ThreadPoolExecutor | None = None
         self._chunker: Chunker | None = None
         self._first = bytearray(WINDOW)
@@ -152,8 +152,10 @@ class Ingest:
     ) -> None:
         window, ids = item
         new = []
-        for digest, (start, length) in zip(ids.result(), window.spans, strict=True):
-            if blob.take(digest, window.offset + start, length):
+        digests = ids.result()
+        stored_ids = self.session.stored(digests)
+        for digest, (start, length) in zip(digests, window.spans, strict=True):
+            if blob.take(digest, window.offset + start, length, stored_ids):
                 base = blob.base(window.offset + start, length)
                 new.append((digest, window.view(start, length), base))
         if new:

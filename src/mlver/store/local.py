@@ -35,9 +35,12 @@ T = TypeVar("T")
 class LocalStore:
     """Finds and reads what is stored; `mlver.store.session` writes."""
 
-    def __init__(self, root: bytes) -> None:
-        """Open the store at `root`. Nothing is created before something is written."""
-        self.root = root
+    def __init__(self, root: bytes, *, read_only: bool = False) -> None:
+        """Open the store at `root`. Nothing is created before something is written.
+
+        `read_only`: somebody else's; its index is derived in memory, and no byte is changed.
+        """
+        self.root, self._read_only = root, read_only
         self.packs_dir = os.path.join(root, b"packs")
         self.incoming_dir = os.path.join(root, b"incoming")
         self.index_path = os.path.join(root, b"index.sqlite")
@@ -45,13 +48,20 @@ class LocalStore:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._users_fd = -1
+        self._is_alone = False
 
     # -- opening and closing ---------------------------------------------------------------
 
     def use(self, *, exclusive: bool = False) -> None:
-        """Hold the store while content is added or moved, so that no prune runs beside it."""
+        """Hold the store while content is added or moved, so that no prune runs beside it.
+
+        `exclusive`: alone. Raises BusyError where others hold it; then it is not held at all.
+        """
         if self._users_fd >= 0:
-            return
+            if self._is_alone or not exclusive:
+                return
+            os.close(self._users_fd)
+            self._users_fd = -1
         with files.disk_errors("opening the store", self.root):
             os.makedirs(self.packs_dir, exist_ok=True)
             os.makedirs(self.incoming_dir, exist_ok=True)
@@ -61,7 +71,7 @@ class LocalStore:
             raise files.busy(
                 "the store is in use", "wait for the other git command to end, then run this again"
             )
-        self._users_fd = fd
+        self._users_fd, self._is_alone = fd, exclusive
 
     def close(self) -> None:
         """Release the index and the lock."""
@@ -96,8 +106,8 @@ class LocalStore:
 
     def _opened(self, *, in_memory: bool = False) -> Index:
         if self._index is None:
-            writable = os.path.isdir(self.root) and os.access(self.root, os.W_OK)
-            self._index = Index(self.index_path if writable and not in_memory else None)
+            on_disk = self._may_write() and not in_memory
+            self._index = Index(self.index_path if on_disk else None)
             try:
                 self._catch_up(self._index)
             except BaseException:
@@ -114,9 +124,12 @@ class LocalStore:
         """Throw the index away and derive it from the packs."""
         with self._lock:
             self._drop_index()
-            if os.access(self.root, os.W_OK):
+            if self._may_write():
                 Index.delete(self.index_path)
             self._opened()
+
+    def _may_write(self) -> bool:
+        return not self._read_only and os.path.isdir(self.root) and os.access(self.root, os.W_OK)
 
     def catch_up(self) -> None:
         """Enter what other processes have written since this store was opened."""
@@ -138,9 +151,11 @@ class LocalStore:
                     self._enter(index, name, path, upto)
         for passing in (recovery.FULL, recovery.DELTAS) if doubtful else ():
             for name, path in doubtful:
+                # Checked only with the second pass: whoever is killed in between begins anew.
+                upto = CHECKED if passing is recovery.DELTAS else 0
                 if passing is recovery.FULL:
                     index.forget_pack(name)
-                index.enter(name, recovery.checked(self, path, passing), CHECKED)
+                index.enter(name, recovery.checked(self, path, passing), upto)
 
     def is_doubtful(self, path: bytes) -> bool:
         """True for a pack that a power cut may have taken bytes from: not fsynced, other boot."""
@@ -169,12 +184,16 @@ class LocalStore:
         return self._with_index(lambda index: index.find(digest, kind))
 
     def knows(self, digest: Digest, kind: int) -> bool:
-        """As `locate(...) is not None`, on the path that every chunk of an added file takes."""
+        """As `locate(...) is not None`, on the path that every small file takes."""
+        return not self._is_empty() and self.locate(digest, kind) is not None
+
+    def known(self, digests: Sequence[Digest]) -> set[bytes]:
+        """Those of these chunks that are here, asked in one go."""
+        return set() if not digests or self._is_empty() else set(self.locate_many(digests))
+
+    def _is_empty(self) -> bool:
         with self._lock:
-            index = self._index
-            if index is not None and index.is_empty:
-                return False
-        return self.locate(digest, kind) is not None
+            return self._index is not None and self._index.is_empty
 
     def holds(self, pointer: Pointer) -> bool:
         """True if the blob's record is here (its chunks are not looked at: see `missing`)."""

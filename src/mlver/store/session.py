@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mlver.errors import LocalIOError
 from mlver.model.digest import Digest
@@ -43,6 +43,12 @@ class Session:
     def has(self, digest: Digest, kind: int = CHUNK) -> bool:
         """True if the record is stored: here, before, or by this session."""
         return (digest, kind) in self._new or self.store.knows(digest, kind)
+
+    def stored(self, digests: Sequence[Digest]) -> set[bytes]:
+        """Those of these chunks that are stored, asked in one go: a question to the index gives
+        the interpreter lock away, and the busy threads beside it let it wait."""
+        new = {digest for digest in digests if (digest, CHUNK) in self._new}
+        return new | self.store.known([digest for digest in digests if digest not in new])
 
     def wrote(self, digest: Digest, kind: int = CHUNK) -> bool:
         """True if this session stored the record, and has not made it findable yet."""

@@ -60,8 +60,11 @@ class _Read:
 
 def add(ctx: Context, pathspecs: Sequence[bytes], cwd: bytes) -> Added:
     """Add files under `pathspecs`, as git names them from `cwd`. Raises MlverError."""
+    ctx.repo.require_worktree()
     found = candidates(ctx, pathspecs, cwd)
     _refuse_unmatched(ctx, pathspecs, cwd, found)
+    if found:
+        _refuse_locked(ctx)
     wanted = filtered(ctx.repo, [item.path for item in found])
     result = Added()
     with Worktree(ctx.repo.top) as worktree:
@@ -107,6 +110,14 @@ def _refuse_unmatched(
     if done.returncode != 0:
         why = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
         raise UsageError("nothing was added", why=why)
+
+
+def _refuse_locked(ctx: Context) -> None:
+    """Before content is read: the index is written last, and minutes would have been for nothing.
+    Who takes the lock in between makes git fail, with the same error."""
+    lock = ctx.repo.index_path + b".lock"
+    if os.path.lexists(lock):
+        raise command.locked(lock)
 
 
 def add_files(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ from mlver.git.objects import (
 )
 from mlver.git.worktree import Worktree
 from mlver.model.pointer import Pointer
+from mlver.store.files import disk_errors
 from mlver.store.ingest import Ingest
 from mlver.workflows.context import Context
 from mlver.workflows.staged import ATTRIBUTES, Captured, Staged
@@ -126,24 +128,39 @@ def _attributes_entry(ctx: Context, paths: Sequence[bytes]) -> list[IndexEntry]:
 
 
 def change_file(path: bytes, change: Callable[[bytes], bytes]) -> bool:
-    """Rewrite a small text file through a temporary; False where nothing changed."""
-    try:
-        with open(path, "rb") as file:
-            old = file.read()
-    except FileNotFoundError:
-        old = b""
+    """Rewrite a small text file through a temporary; False where nothing changed.
+
+    Raises LocalIOError; the file is then as it was, and nothing stays beside it.
+    """
+    with disk_errors("reading", path):
+        try:
+            with open(path, "rb") as file:
+                old = file.read()
+        except FileNotFoundError:
+            old = b""
     new = change(old)
     if new == old:
         return False
-    temporary = path + b".mlver-new"
-    with open(temporary, "wb") as file:
-        file.write(new)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.path.exists(path):
-        os.chmod(temporary, os.stat(path).st_mode & 0o7777)
-    os.replace(temporary, path)
+    with disk_errors("writing", path):
+        _replace(path, new)
     return True
+
+
+def _replace(path: bytes, data: bytes) -> None:
+    # A name that nobody can guess, and made anew: a link that a clone brings is not followed.
+    temporary = path + b".mlver-" + secrets.token_hex(6).encode()
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(path):
+            os.chmod(temporary, os.stat(path).st_mode & 0o7777)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 # -- after `git commit PATH` -----------------------------------------------------------------

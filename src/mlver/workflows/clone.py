@@ -33,7 +33,9 @@ def clone(
     done = command.attempt(args, env=env, filters=True)
     if done.returncode != 0:
         raise RepositoryError(
-            f"git clone of {url} failed", why=done.stderr.decode("utf-8", "replace").strip()
+            f"git clone of {url} failed",
+            why=done.stderr.decode("utf-8", "replace").strip(),
+            fix=f"see whether git reaches it: git ls-remote {url}",
         )
     top = os.path.abspath(os.fsencode(target))
     with open_context(top, warn, progress) as ctx:

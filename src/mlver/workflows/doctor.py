@@ -78,6 +78,8 @@ def _drivers(ctx: Context) -> Iterator[Finding]:
 
 
 def _hooks(ctx: Context) -> Iterator[Finding]:
+    if ctx.repo.worktree is None:  # nobody commits or checks out in a bare repository
+        return
     bad = [s for s in install.hooks_state(ctx.repo) if s.condition not in ("ours", "chained")]
     if not bad:
         yield Finding("ok", "the hooks are installed")

@@ -37,7 +37,11 @@ def drop(ctx: Context, pathspecs: Sequence[bytes]) -> Dropped:
     """Turn tracked files under `pathspecs` into pointers."""
     entries = tracked(ctx.repo, pathspecs)
     if not entries:
-        raise RefusedError("no tracked file is there", fix="git mlver ls")
+        raise RefusedError(
+            "no tracked file is there",
+            why="what is there is in git itself, as content",
+            fix="git mlver ls, to see the tracked files",
+        )
     found = pointers_of(ctx.repo, (entry.blob for entry in entries))
     changed = set(command.fields(ctx.repo.git("diff-files", "--name-only", "-z")))
     result = Dropped()

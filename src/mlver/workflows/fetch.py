@@ -9,7 +9,7 @@ from mlver.errors import MlverError
 from mlver.exchange.fetch import Fetcher, Outcome
 from mlver.exchange.source import Source
 from mlver.git import history
-from mlver.git.objects import pointers_of, tree_entries
+from mlver.git.objects import pointers_of, staged, tree_entries
 from mlver.model.pointer import Pointer
 from mlver.workflows import places
 from mlver.workflows.context import Context
@@ -37,7 +37,8 @@ def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None
         finally:
             ctx.progress.finish()
     outcome.fetched |= fetched.fetched
-    outcome.failed, outcome.bytes = fetched.failed, fetched.bytes
+    outcome.failed = {p: places.untrusted(ctx, error) for p, error in fetched.failed.items()}
+    outcome.bytes = fetched.bytes
     return outcome
 
 
@@ -56,8 +57,7 @@ def wanted_pointers(
         refs = history.all_refs(ctx.repo)
         return {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
     if not revisions:
-        from mlver.git.objects import staged
-
+        ctx.repo.require_worktree()  # without an index nothing would be fetched, silently
         entries = [entry for entry in staged(ctx.repo, pathspecs) if entry.is_file]
     else:
         entries = [

@@ -11,16 +11,15 @@ import os
 from collections.abc import Iterable
 from contextlib import closing
 
-from mlver.errors import CorruptContent, MissingContent, MlverError
+from mlver.errors import BusyError, CorruptContent, MissingContent, MlverError
 from mlver.exchange.source import has_blob
 from mlver.git import history
-from mlver.model import recipe
 from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import Pointer
 from mlver.store import files, pack
 from mlver.store.assemble import stream_rows
-from mlver.store.local import LocalStore, split_record
-from mlver.store.record import HEADER, RECIPE
+from mlver.store.record import HEADER
+from mlver.store.repack import repack, repeated_records, verifies
 from mlver.workflows import fsck_remote, places
 from mlver.workflows.context import Context
 from mlver.workflows.fetch import fetch_pointers
@@ -47,6 +46,8 @@ def fsck(
     for digest, kind in damaged:
         if digest.hex() not in known and not (repair and _is_mended(ctx, digest, kind)):
             problems.append(Problem("corrupt", digest.hex(), b"", "git mlver fsck --repair"))
+    if repair and repeated_records(ctx.store):
+        _drop_damaged_copies(ctx)
     if remote:
         with closing(places.open_place(places.for_push(ctx))) as catalog:
             if repair:
@@ -78,13 +79,23 @@ def _damaged_records(ctx: Context) -> list[tuple[Digest, int]]:
     return bad
 
 
+def _drop_damaged_copies(ctx: Context) -> None:
+    """Free what was healed of its damaged copy, so that no index derived later names that one."""
+    try:
+        ctx.store.use(exclusive=True)
+    except BusyError:
+        ctx.warn("the damaged packs are still there; run `git mlver fsck --repair` again later")
+        return
+    repack(ctx.store)
+
+
 def _is_mended(ctx: Context, digest: Digest, kind: int) -> bool:
     """True where the record was stored anew, or nothing names it any more."""
     place = ctx.store.locate(digest, kind)
     if place is None:
         return True
     data = ctx.store.read_span(place.pack, place.offset, HEADER + place.stored)
-    return _verifies(ctx.store, data, digest, kind)
+    return verifies(ctx.store, data, digest, kind)
 
 
 def _check_pack(ctx: Context, name: str, path: bytes) -> Iterable[tuple[Digest, int]]:
@@ -98,21 +109,10 @@ def _check_pack(ctx: Context, name: str, path: bytes) -> Iterable[tuple[Digest, 
             ctx.progress.step(len(data))
             if place is None or (place.pack, place.offset) != (name, entry.offset):
                 continue  # a copy that is not in use
-            if not _verifies(ctx.store, data, head.id, head.kind):
+            if not verifies(ctx.store, data, head.id, head.kind):
                 yield head.id, head.kind
     finally:
         os.close(fd)
-
-
-def _verifies(store: LocalStore, data: bytes, digest: Digest, kind: int) -> bool:
-    try:
-        header, payload = split_record(data, digest, kind)
-        decoded = store.codec().decode(header, payload, store.full_chunk)
-        if kind == RECIPE:
-            recipe.decode(decoded, digest)
-    except MlverError:
-        return False
-    return True
 
 
 def _blobs(

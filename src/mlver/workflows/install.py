@@ -67,9 +67,7 @@ def _runner(cwd: bytes | None) -> drivers.RunGit:
     def run_git(args: Sequence[str]) -> bytes:
         done = command.attempt(args, cwd=cwd, filters=True)
         if done.returncode != 0 and not (args[0] == "config" and done.returncode in (1, 5)):
-            raise RepositoryError(
-                f"git {args[0]} failed", why=done.stderr.decode("utf-8", "replace").strip()
-            )
+            raise command.failure(f"git {args[0]} failed", done.stderr)
         return done.stdout
 
     return run_git

@@ -10,16 +10,22 @@ it checks out.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from mlver.errors import MlverError, RefusedError, RemoteError, UsageError
+from mlver.errors import MissingContent, MlverError, RefusedError, RemoteError, UsageError
 from mlver.exchange.source import Catalog, Sibling, Source
 from mlver.git import command
 from mlver.git.config import check_value, set_value, unset_section
+from mlver.remotes.address import scheme_and_host
 from mlver.remotes.registry import open_remote
 from mlver.store.files import disk_errors
+from mlver.workflows import capabilities
 from mlver.workflows.context import Context
+
+if TYPE_CHECKING:
+    from mlver.remotes.base import Remote
 
 BESIDE = b"mlver/remote"
 
@@ -35,16 +41,18 @@ class Place:
     url: str
     origin: str
     trusted: bool = True
+    options: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def configured(ctx: Context) -> list[Place]:
     """Every mlver remote that is named somewhere, the default one first."""
     own = ctx.settings.remotes()
-    places = [Place(name, url, "config") for name, url in own.items()]
+    options = ctx.settings.remote_options
+    places = [Place(name, url, "config", options=options(name)) for name, url in own.items()]
     for name, url in ctx.settings.tree_remotes.items():
         if name not in own:
             trusted = ctx.settings.get(f"trust.{name}.url") == url
-            places.append(Place(name, url, "tree", trusted))
+            places.append(Place(name, url, "tree", trusted, options(name)))
     default = ctx.settings.get("remote") or ctx.settings.tree_default
     places.sort(key=lambda place: (place.name != default, place.name))
     return places
@@ -139,8 +147,20 @@ def _named(ctx: Context, name: str, places: list[Place]) -> Place:
             return _trusted(place)
     known = ", ".join(sorted({place.name for place in places})) or "none"
     raise UsageError(
-        f"no remote is called {name!r}", why=f"known: {known}", fix="git mlver remote list"
+        f"no remote is called {name!r}",
+        why=f"known: {known}",
+        fix="git mlver remote list; files are named by --include, or by git mlver checkout PATH",
     )
+
+
+def check_name(ctx: Context, name: str | None) -> None:
+    """Raise UsageError for a remote that is none, RefusedError for one that is not trusted.
+
+    Before it is known whether anything is missing: a name that was mistyped must not look as if
+    all had come.
+    """
+    if name is not None:
+        _named(ctx, name, [*configured(ctx), *beside(ctx)])
 
 
 def _trusted(place: Place) -> Place:
@@ -161,13 +181,23 @@ def open_place(place: Place, *, create: bool = False) -> Catalog:
     if create and place.origin == "beside":
         with disk_errors("making the store beside git's remote", place.url):
             os.makedirs(place.url, exist_ok=True)
-    return Catalog(open_remote(place.url), place.name)
+    return Catalog(_patient(open_remote(place.url, place.options)), place.name)
+
+
+def _patient(remote: Remote) -> Remote:
+    """`remote`, tried again where a failure may pass by itself; a folder of this machine as it is:
+    its disk is not asked twice, and a mount that is gone does not come back in seconds."""
+    if scheme_and_host(remote.url)[0] in ("", "file"):
+        return remote
+    from mlver.remotes.retry import RetryRemote  # random: 5 ms that every filter would pay
+
+    return RetryRemote(remote)
 
 
 def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
     """Places to fetch from, best first; those that cannot be opened are passed over with a word.
 
-    A remote that is not trusted is never contacted: it is named in the warning instead.
+    A remote that is not trusted is never contacted: see `untrusted`.
     """
     places = configured(ctx) + beside(ctx)
     own = os.path.join(ctx.repo.common_dir, BESIDE)
@@ -177,10 +207,6 @@ def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
         places.insert(0, Place("this repository", os.fsdecode(own), "here"))
     for place in places:
         if not place.trusted:
-            ctx.warn(
-                f"the remote {place.name!r} ({place.url}) is not trusted yet and was not asked;"
-                f" next: git mlver remote trust {place.name}"
-            )
             continue
         if place.origin == "beside" and not os.path.isdir(place.url):
             yield from _sibling(place)
@@ -193,30 +219,56 @@ def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
             yield from _sibling(place)
 
 
+def untrusted(ctx: Context, error: MlverError) -> MlverError:
+    """`error`, or for content that is missing where a remote was not asked since nobody trusts it:
+    that as the reason, and the command that changes it."""
+    if not isinstance(error, MissingContent):
+        return error
+    for place in configured(ctx):
+        if not place.trusted:
+            trusting = f"git mlver remote trust {place.name}"
+            return MissingContent(
+                error.what,
+                why=f"the remote {place.name!r} ({place.url}) was not asked, since it is not"
+                f" trusted yet; if it should be: {trusting}",
+                fix=f"{trusting} && git mlver pull",
+            )
+    return error
+
+
 def _sibling(place: Place) -> Iterator[Source]:
     root = os.path.dirname(os.fsencode(place.url))
     if os.path.isdir(os.path.join(root, b"packs")):
         yield Sibling(root)
 
 
-def add_remote(ctx: Context, name: str, url: str, *, share: bool) -> None:
-    """Set a remote in git's configuration; `share` also names it in .mlver.toml."""
+def add_remote(
+    ctx: Context, name: str, url: str, *, share: bool, options: Mapping[str, str] | None = None
+) -> None:
+    """Set a remote in git's configuration; `share` also names it in .mlver.toml.
+
+    `options` are set beside its URL. What its server can do is tried, and recorded there too.
+    """
     _check_name(name)
     if name in ctx.settings.remotes():
         raise UsageError(
             f"a remote {name!r} is there already", fix=f"git mlver remote remove {name}"
         )
-    remote = open_remote(check_value(url))
+    options = options or {}
+    lowered = {key.lower(): check_value(value) for key, value in options.items()}
+    remote = open_remote(check_value(url), lowered)
     if os.path.isabs(url) and os.path.isdir(os.path.dirname(url.rstrip("/"))):
         with disk_errors("making the remote's folder", url):
             os.makedirs(url, exist_ok=True)
     try:
         remote.size("mlver.json")  # it answers: better to learn that now than at the first push
+        options = {**options, **capabilities.tried(ctx, name, remote)}
     except RemoteError as error:
         ctx.warn(f"{error.what}: {error.why}" if error.why else error.what)
     finally:
         remote.close()
-    set_value(ctx.repo, f"mlver.remote.{name}.url", url)
+    for key, value in {"url": url, **options}.items():
+        set_value(ctx.repo, f"mlver.remote.{name}.{key}", value)
     if share:
         _share(ctx, name, url)
 

@@ -42,6 +42,27 @@ def before_commit(ctx: Context) -> list[Captured]:
     return captured
 
 
+def before_rebased_commit(ctx: Context) -> list[Captured]:
+    """The work of the prepare-commit-msg hook: as `before_commit`, where `git rebase --continue`
+    commits what a person has staged, which it does with --no-verify.
+
+    The caller stops the commit if anything was captured: git has written its tree by now. Commits
+    that a rebase only repeats are left as they were, and so is a person's own `--no-verify`.
+    """
+    stop = os.path.join(ctx.repo.git_dir, b"rebase-merge", b"stopped-sha")
+    return before_commit(ctx) if os.path.exists(stop) else []
+
+
+def stopped(captured: Sequence[Captured]) -> RefusedError:
+    """The error that stops such a commit. Run again, git takes the pointers."""
+    return RefusedError(
+        f"nothing is committed yet: {len(captured)} file(s) that were too large for git, or of a"
+        " tracked type, are pointers now",
+        why="git rebase --continue skips pre-commit, and has taken the files before this hook runs",
+        fix="git rebase --continue",
+    )
+
+
 def _has_fresh_packs(ctx: Context) -> bool:
     try:
         return bool(os.listdir(os.path.join(ctx.repo.store_dir, b"incoming")))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -21,14 +20,13 @@ from mlver.exchange.source import Catalog
 from mlver.git import history
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
-from mlver.store import files, pack, recovery
+from mlver.store import recovery
 from mlver.store.record import CHUNK, RECIPE
-from mlver.store.session import Session
+from mlver.store.repack import Key, all_records, repack
 from mlver.workflows import places
 from mlver.workflows.context import Context
 
 EXPIRE = 14 * 24 * 3600
-Key = tuple[Digest, int]
 
 
 @dataclass(slots=True)
@@ -51,11 +49,11 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
         result.before = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
         result.after = result.before - sum(
             entry.length
-            for _, entry in _all_records(ctx)
+            for _, entry in all_records(ctx.store)
             if (entry.header.id, entry.header.kind) not in keep
         )
         if not dry_run:
-            _rewrite(ctx, keep)
+            repack(ctx.store, keep)
             result.after = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
     return result
 
@@ -86,15 +84,6 @@ def named_pointers(ctx: Context) -> set[Pointer]:
     return named | set(history.staged_anywhere(ctx.repo))
 
 
-def _all_records(ctx: Context) -> Iterable[tuple[str, pack.Entry]]:
-    for name, path in ctx.store.pack_files():
-        fd = os.open(path, files.READ)
-        try:
-            yield from ((name, entry) for entry in pack.entries(fd))
-        finally:
-            os.close(fd)
-
-
 def _stored_blobs(ctx: Context) -> list[tuple[Digest, int, float]]:
     """(oid, size, time stored) of everything that may be a blob.
 
@@ -105,7 +94,7 @@ def _stored_blobs(ctx: Context) -> list[tuple[Digest, int, float]]:
     recipes: dict[Digest, float] = {}
     used: set[Digest] = set()
     modified = {name: os.path.getmtime(path) for name, path in ctx.store.pack_files()}
-    for name, entry in _all_records(ctx):
+    for name, entry in all_records(ctx.store):
         if entry.header.kind == RECIPE:
             recipes[entry.header.id] = max(recipes.get(entry.header.id, 0.0), modified[name])
         else:
@@ -163,37 +152,3 @@ def _records(ctx: Context, pointer: Pointer) -> set[Key]:
         if base is not None:
             wanted.add((base, CHUNK))
     return wanted
-
-
-def _is_kept(ctx: Context, name: str, entry: pack.Entry, left: set[Key]) -> bool:
-    """Of several copies only the one in use is kept: another may be the damaged one."""
-    head = entry.header
-    place = ctx.store.locate(head.id, head.kind)
-    in_use = place is not None and (place.pack, place.offset) == (name, entry.offset)
-    return in_use and (head.id, head.kind) in left
-
-
-def _rewrite(ctx: Context, keep: set[Key]) -> None:
-    """Copy what is kept out of packs that also hold what goes, make it durable, delete those."""
-    doomed = []
-    left = set(keep)
-    with Session(ctx.store, replace=True) as session:
-        for name, path in list(ctx.store.pack_files()):
-            fd = os.open(path, files.READ)
-            try:
-                entries = pack.entries(fd)
-                wanted = [entry for entry in entries if _is_kept(ctx, name, entry, left)]
-                left -= {(entry.header.id, entry.header.kind) for entry in wanted}
-                if wanted and len(wanted) == len(entries):
-                    continue
-                doomed.append(path)
-                for entry in wanted:
-                    session.append([pack.copy_record(fd, entry)])
-            finally:
-                os.close(fd)
-    recovery.make_durable(ctx.store)
-    for path in doomed:
-        with files.disk_errors("pruning", path):
-            os.unlink(path)
-    files.fsync_folder(ctx.store.packs_dir)
-    ctx.store.rebuild_index()

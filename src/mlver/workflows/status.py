@@ -40,6 +40,7 @@ class FileState:
 
 def status(ctx: Context, pathspecs: Sequence[bytes] = ()) -> list[FileState]:
     """The state of every tracked file. Directory remotes are asked; no network is used."""
+    ctx.repo.require_worktree()
     entries = tracked(ctx.repo, pathspecs)
     found = pointers_of(ctx.repo, (entry.blob for entry in entries))
     changed = set(command.fields(ctx.repo.git("diff-files", "--name-only", "-z")))
@@ -105,6 +106,7 @@ def _local_catalog(ctx: Context) -> Catalog | None:
 def listing(ctx: Context, revision: str | None, pathspecs: Sequence[bytes] = ()) -> list[FileState]:
     """Tracked files of the index, or of a commit, with "here" or "absent" as their state."""
     if revision is None:
+        ctx.repo.require_worktree()
         entries = tracked(ctx.repo, pathspecs)
     else:
         entries = [e for e in tree_entries(ctx.repo, revision, pathspecs) if e.is_file]

@@ -26,6 +26,7 @@ class Tracked:
 
 def track(ctx: Context, patterns: Sequence[str], cwd: bytes, *, dry_run: bool = False) -> Tracked:
     """Add patterns to the .gitattributes of `cwd`, as git reads them there."""
+    ctx.repo.require_worktree()  # git reads no .gitattributes inside a git directory
     result = Tracked()
     for pattern in patterns:
         if pattern.endswith("/") or os.path.isdir(os.path.join(cwd, os.fsencode(pattern))):
@@ -44,6 +45,7 @@ def track(ctx: Context, patterns: Sequence[str], cwd: bytes, *, dry_run: bool = 
 
 def untrack(ctx: Context, patterns: Sequence[str], cwd: bytes) -> Tracked:
     """Remove patterns from the .gitattributes of `cwd`. Content and history stay as they are."""
+    ctx.repo.require_worktree()
     result = Tracked()
     for pattern in patterns:
         written = attributes.pattern_from_user(pattern)

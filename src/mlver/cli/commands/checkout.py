@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mlver.cli.options import PATHS, opened, pathspecs
+from mlver.cli.options import PATHS, known_pathspecs, opened
 from mlver.cli.output import human_size
 
 
@@ -19,7 +19,7 @@ def command(paths: tuple[bytes, ...], no_fetch: bool) -> int:
     from mlver.workflows.hydrate import hydrate, pending
 
     with opened() as ctx:
-        wanted = pending(ctx, pathspecs(ctx.repo, paths))
+        wanted = pending(ctx, known_pathspecs(ctx.repo, paths))
         result = hydrate(ctx, wanted, fetch=not no_fetch)
     return report(result)
 

@@ -52,7 +52,8 @@ def _split(repo: Repo, words: tuple[str, ...]) -> tuple[list[str], list[str]]:
             left, _, right = word.partition("...") if "..." in word else word.partition("..")
             return [left or "HEAD", right or "HEAD"], [item for item in rest[1:] if item != "--"]
         found = git.attempt(
-            ["rev-parse", "--verify", "--quiet", "--end-of-options", word + "^{tree}"], cwd=repo.top
+            ["rev-parse", "--verify", "--quiet", "--end-of-options", word + "^{tree}"],
+            cwd=repo.worktree or repo.git_dir,
         )
         if found.returncode != 0:
             break

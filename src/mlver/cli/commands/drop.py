@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mlver.cli.options import opened, pathspecs
+from mlver.cli.options import known_pathspecs, opened
 from mlver.cli.output import human_size, show_path, warn
 from mlver.errors import RefusedError
 
@@ -20,7 +20,7 @@ def command(paths: tuple[bytes, ...]) -> int:
     from mlver.workflows.drop import drop
 
     with opened() as ctx:
-        result = drop(ctx, pathspecs(ctx.repo, paths))
+        result = drop(ctx, known_pathspecs(ctx.repo, paths))
     if result.dropped:
         size = human_size(sum(pointer.size for pointer in result.dropped.values()))
         click.echo(f"{len(result.dropped)} file(s) dropped, {size}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mlver.cli.options import filters, opened
+from mlver.cli.options import filters, known_filters, opened
 from mlver.cli.output import human_size, show_path, warn
 
 
@@ -26,10 +26,13 @@ def command(
     Without COMMIT: what the index names, that is what is checked out. One file's failure stops
     no other; what came is kept, and running it again fetches the rest.
     """
+    from mlver.workflows import places
     from mlver.workflows.fetch import fetch_pointers, wanted_pointers
 
     with opened() as ctx:
-        specs = filters(include, exclude)
+        places.check_name(ctx, remote)
+        here = not (revisions or everything)
+        specs = known_filters(ctx.repo, include, exclude) if here else filters(include, exclude)
         wanted = wanted_pointers(ctx, revisions, specs, everything=everything)
         outcome = fetch_pointers(ctx, wanted, remote)
     for pointer, error in list(outcome.failed.items())[:5]:

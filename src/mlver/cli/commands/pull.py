@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlver.cli.commands.checkout import report
-from mlver.cli.options import filters, opened
+from mlver.cli.options import known_filters, opened
 
 
 @click.command()
@@ -18,9 +18,11 @@ def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ..
     No pointer is left. The same as git mlver fetch and git mlver checkout. Files with changes are
     not touched.
     """
+    from mlver.workflows import places
     from mlver.workflows.hydrate import hydrate, pending
 
     with opened() as ctx:
-        wanted = pending(ctx, filters(include, exclude))
+        places.check_name(ctx, remote)
+        wanted = pending(ctx, known_filters(ctx.repo, include, exclude))
         result = hydrate(ctx, wanted, remote=remote)
     return report(result)

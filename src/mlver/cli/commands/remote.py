@@ -9,6 +9,10 @@ import click
 from mlver.cli.options import JSON, opened, print_json
 from mlver.cli.output import escape
 
+_KEYS = {
+    key.lower(): key for key in ("profile", "expectedBucketOwner", "retentionDays", "retentionMode")
+}
+
 
 @click.group()
 def command() -> None:
@@ -23,14 +27,39 @@ def command() -> None:
 @click.argument("name", metavar="NAME")
 @click.argument("url", metavar="URL")
 @click.option("--share", is_flag=True, help="Also name it in .mlver.toml, for the team.")
-def add(name: str, url: str, share: bool) -> None:
-    """Keep content in a directory: /a/path or file:///a/path."""
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set mlver.remote.NAME.KEY too: profile, expectedBucketOwner, retentionDays,"
+    " retentionMode.",
+)
+def add(name: str, url: str, share: bool, options: tuple[str, ...]) -> None:
+    """Keep content in /a/directory, or in s3://bucket/prefix.
+
+    Another server than AWS is named by AWS_ENDPOINT_URL_S3, by the profile, or in the address:
+    s3://bucket/prefix?endpoint=https://host:9000. What the server can do is tried with small
+    objects, and kept in git's configuration.
+    """
     from mlver.workflows.places import add_remote
 
     if "://" not in url and not url.startswith(("/", "~")) and os.path.isdir(url):
         url = os.path.abspath(url)
     with opened() as ctx:
-        add_remote(ctx, name, os.path.expanduser(url), share=share)
+        add_remote(ctx, name, os.path.expanduser(url), share=share, options=_options(options))
+
+
+def _options(words: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key.lower() not in _KEYS:
+            raise click.BadParameter(
+                f"KEY is one of {', '.join(_KEYS.values())}", param_hint="--set"
+            )
+        found[_KEYS[key.lower()]] = value
+    return found
 
 
 @command.command("list")

@@ -33,12 +33,14 @@ def merge(args: list[str]) -> int:
         return 1
     if result.clean:
         return 0
-    name = show_path(path)
+    import shlex  # for a conflict only
+
+    name = shlex.quote(show_path(path))
     warn(
-        f"{name}: both sides changed it; ours is kept ({_size(result.ours)};"
-        f" theirs: {_size(result.theirs)})\n"
-        f"  next: git add {name}, to keep ours;"
-        f" or: git checkout --theirs -- {name} && git add {name}"
+        f"{show_path(path)}: both sides changed it; ours is kept\n"
+        f"  why:  ours has {_size(result.ours)}, theirs {_size(result.theirs)}\n"
+        f"  next: git add {name}, to keep ours\n"
+        f"  or:   git checkout --theirs -- {name} && git add {name}"
     )
     return 1
 

@@ -44,6 +44,8 @@ def _serve(handler: Handler) -> int:
     except ProtocolError as error:
         warn(f"the filter ended: {error}")
         return 1
+    except BrokenPipeError:  # git went away: nobody is left to be told
+        return 1
     return 0
 
 

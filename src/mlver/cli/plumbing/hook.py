@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mlver.cli.output import human_size, show_path, warn
 from mlver.errors import MlverError
 from mlver.workflows.context import Context, open_context
+from mlver.workflows.staged import Captured
 
 
 def run(args: list[str]) -> int:
-    """Run one hook. Only pre-commit and pre-push can stop git."""
+    """Run one hook. Only pre-commit, prepare-commit-msg and pre-push can stop git."""
     name = args[0] if args else ""
     if name not in _HOOKS:
         print(f"usage: git mlver hook {{{','.join(sorted(_HOOKS))}}}", file=sys.stderr)
         return 2
+    if name == "prepare-commit-msg" and not os.environ.get("GIT_REFLOG_ACTION"):
+        return 0  # a person's own commit: pre-commit has run, or was told not to
     from mlver.cli.progress import for_terminal
 
     with open_context(warn=warn, progress=for_terminal()) as ctx:
@@ -26,13 +29,24 @@ def run(args: list[str]) -> int:
 def _pre_commit(ctx: Context, _args: list[str]) -> int:
     from mlver.workflows.precommit import before_commit
 
-    for item in before_commit(ctx):
-        added = "" if item.tracked else ", added to .gitattributes"
-        print(
-            f"git-mlver: captured {show_path(item.path)} ({human_size(item.size)}){added}",
-            file=sys.stderr,
-        )
+    _tell(before_commit(ctx))
     return 0
+
+
+def _prepare_commit_msg(ctx: Context, _args: list[str]) -> int:
+    from mlver.workflows.precommit import before_rebased_commit, stopped
+
+    captured = before_rebased_commit(ctx)
+    _tell(captured)
+    if captured:
+        raise stopped(captured)
+    return 0
+
+
+def _tell(captured: Sequence[Captured]) -> None:
+    for item in captured:
+        added = "" if item.tracked else ", added to .gitattributes"
+        warn(f"captured {show_path(item.path)} ({human_size(item.size)}){added}")
 
 
 def _post_commit(ctx: Context, _args: list[str]) -> int:
@@ -71,10 +85,7 @@ def _pre_push(ctx: Context, args: list[str]) -> int:
     remote, url, updates = _updates(args)
     result = before_push(ctx, remote, url, updates)
     if result is not None and result.sent:
-        print(
-            f"git-mlver: pushed {len(result.sent)} file(s), {human_size(result.bytes)} sent",
-            file=sys.stderr,
-        )
+        warn(f"pushed {len(result.sent)} file(s), {human_size(result.bytes)} sent")
     return 0
 
 
@@ -102,4 +113,5 @@ _HOOKS: dict[str, Callable[[Context, list[str]], int]] = {
     "post-rewrite": _after_checkout,
     "pre-commit": _pre_commit,
     "pre-push": _pre_push,
+    "prepare-commit-msg": _prepare_commit_msg,
 }

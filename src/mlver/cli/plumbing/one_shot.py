@@ -11,7 +11,7 @@ import sys
 from mlver import system
 from mlver.cli.output import warn
 from mlver.cli.plumbing.filter_process import skips_smudge
-from mlver.errors import MlverError
+from mlver.errors import MlverError, UsageError
 from mlver.git.filter_process import FilterError, Request
 from mlver.workflows.context import open_context
 from mlver.workflows.filtering import FilterHandler
@@ -67,13 +67,24 @@ def pointer(args: list[str]) -> int:
         print("usage: git mlver pointer [FILE]", file=sys.stderr)
         return 0 if names and names[0] in ("-h", "--help") else 2
     hasher, size = Hasher(), 0
-    fd = os.open(names[0], os.O_RDONLY) if names else 0
+    fd = _opened(names[0]) if names else 0
     while data := os.read(fd, 1 << 20):
         hasher.update(data)
         size += len(data)
     if size:
         _write([Pointer(Digest(hasher.digest()), size).encode()])
     return 0
+
+
+def _opened(name: str) -> int:
+    """A word that names no file is a wrong word (usage); one that the disk refuses is not."""
+    if os.path.isdir(name) or not os.path.exists(name):
+        raise UsageError(
+            f"there is no file {name!r}",
+            why="it is a folder" if os.path.isdir(name) else "nothing of that name is there",
+            fix="git mlver pointer FILE",
+        )
+    return os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
 
 def _write(parts: list[bytes | memoryview]) -> None:
