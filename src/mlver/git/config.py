@@ -23,6 +23,7 @@ DEFAULT_SMUDGE_LIMIT = 64 * 1024 * 1024
 POLICIES = ("capture", "reject", "off")
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_LONGEST_SIZE = 64  # a float of hundreds of digits is infinite
 _SIZE = re.compile(r"\A\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?\s*\Z", re.IGNORECASE)
 
 
@@ -104,7 +105,7 @@ def _toml(repo: Repo) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # a clone's file may nest without end
         raise RepositoryError(
             ".mlver.toml cannot be read", why=str(error), fix="mend the file, then run this again"
         ) from error
@@ -162,7 +163,7 @@ def _invalid(key: str, wanted: str) -> RepositoryError:
 def parse_size(text: str) -> int:
     """Bytes that `10MiB`, `10m`, `1.5 GB` or `4096` name (powers of 1024). Raises UsageError."""
     match = _SIZE.match(text)
-    if match is None:
+    if match is None or len(text) > _LONGEST_SIZE:
         raise UsageError(f"{text!r} is not a size", fix="write it as 4096, 10MiB or 1.5G")
     return int(float(match[1]) * _UNITS[match[2].lower()])
 

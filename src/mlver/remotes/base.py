@@ -9,7 +9,8 @@ What push, fetch and collection may rely on, whatever the server:
 - A short or failed read is an error, never a short answer; a listing that could not be read to
   its end is an error, never a short list. `NotFound` means that the remote answered so: refusal
   (403, EACCES) is a `RemoteError`, never `NotFound`.
-- `delete` of what is not there is no error.
+- `delete` of what is not there is no error. A remote that says `Remote` among its bases has
+  `delete_many` from `delete`.
 - Every method may be called from several threads at once.
 
 Everything above this contract checks what it reads against digests; a remote is not trusted.
@@ -18,9 +19,9 @@ Everything above this contract checks what it reads against digests; a remote is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mlver.errors import RemoteError
 
@@ -68,8 +69,32 @@ class Remote(Protocol):
     def delete(self, name: str) -> None:
         """Remove the object; no error where there is none."""
 
+    def delete_many(self, names: Iterable[str]) -> None:
+        """Remove all of them, in no promised order; after an error any of them may be there."""
+        for name in names:
+            self.delete(name)
+
     def close(self) -> None:
         """Release connections. The remote is not used afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a probe saw a server do. `place`: which server and bucket, as far as that is told."""
+
+    place: str
+    conditional_put: bool
+    content_md5: bool
+    ranges: bool
+    consistent_listing: bool
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A remote whose server may or may not keep the promises, which is found by asking it."""
+
+    def probe(self) -> Capabilities:
+        """Try what matters on objects below `probe/`. Raises RemoteError, also for a reader."""
 
 
 def check_name(name: str) -> str:

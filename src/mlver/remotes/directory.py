@@ -15,13 +15,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mlver.errors import RemoteError
 from mlver.remotes.address import directory_path
-from mlver.remotes.base import NotFound, RemoteObject, check_name
+from mlver.remotes.base import NotFound, Remote, RemoteObject, check_name
 from mlver.remotes.disk_errors import explained
 from mlver.remotes.folder import Folder, publish, refuse_special
 
@@ -30,12 +30,12 @@ _TEMPORARY_NAME = re.compile(r"\A[0-9]+-[0-9a-f]{16}\Z")
 _ABANDONED_AFTER = 24 * 3600.0  # Seconds: longer than any write, or a laptop's night of sleep.
 
 
-def from_url(url: str) -> DirectoryRemote:
-    """The remote at `/a/path` or `file:///a/path`. Raises UsageError."""
+def from_url(url: str, _options: Mapping[str, str] | None = None) -> DirectoryRemote:
+    """The remote at `/a/path` or `file:///a/path`, which has no options. Raises UsageError."""
     return DirectoryRemote(Path(directory_path(url)), label=url)
 
 
-class DirectoryRemote:
+class DirectoryRemote(Remote):
     """The contract of `base.Remote` over the folder `root`, which need not be there yet.
 
     `label` is the address as its user wrote it, where that differs from the path.

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from mlver.errors import RemoteError
-from mlver.remotes.base import NotFound, RemoteObject, check_name
+from mlver.remotes.base import NotFound, Remote, RemoteObject, check_name
 
 
-class MemoryRemote:
+class MemoryRemote(Remote):
     """The contract of `base.Remote`. `clock` gives an object's `modified`, so a test can age it."""
 
     def __init__(self, url: str = "memory:", *, clock: Callable[[], float] = time.time) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mlver.remotes.base import Remote, RemoteObject, TransientRemoteError
@@ -20,7 +20,7 @@ from mlver.remotes.base import Remote, RemoteObject, TransientRemoteError
 _Answer = TypeVar("_Answer")
 
 
-class RetryRemote:
+class RetryRemote(Remote):
     """`inner`, each call tried up to `attempts` times. Pauses are in seconds."""
 
     def __init__(
@@ -66,6 +66,11 @@ class RetryRemote:
     def delete(self, name: str) -> None:
         """See `Remote.delete`."""
         self._tried(lambda: self._inner.delete(name))
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        """See `Remote.delete_many`: all of them again, since what is gone is no error."""
+        wanted = [*names]
+        self._tried(lambda: self._inner.delete_many(wanted))
 
     def close(self) -> None:
         """See `Remote.close`."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.support.s3_server import Endpoint
 
 from mlver.remotes.directory import DirectoryRemote
 
@@ -21,3 +22,11 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def remote(root: Path) -> DirectoryRemote:
     return DirectoryRemote(root)
+
+
+@pytest.fixture(scope="session")
+def bucket(s3_endpoint: Endpoint) -> str:
+    """One bucket for this process's tests; each of them has a prefix of its own in it."""
+    from tests.conformance.remotes.s3_tools import make_bucket
+
+    return make_bucket(s3_endpoint)

@@ -60,6 +60,7 @@ class RaceContract:
     def test_of_16_processes_at_one_name_exactly_one_creates(self, remote: Remote) -> None:
         if not self.shared_by_processes or sys.platform == "win32":
             pytest.skip("the remote is within one process, or the system has no fork")
+        remote.create("race/before", [b"x"])  # what it keeps open is open when they begin
         codes = race_of_processes(partial(self._create_mine, remote, "race/one"))
         assert sorted(codes) == [0] * (RACERS - 1) + [1]
         assert remote.read("race/one") == bytes([codes.index(1)]) * 10_000

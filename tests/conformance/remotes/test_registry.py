@@ -114,13 +114,6 @@ def test_an_unknown_scheme_lists_those_known() -> None:
     assert "SECRET" not in str(caught.value)
 
 
-def test_s3_is_named_as_what_this_version_cannot_do() -> None:
-    with pytest.raises(UsageError) as caught:
-        open_remote("s3://bucket/prefix")
-    assert "this version" in caught.value.what and "s3://" in caught.value.what
-    assert "later version" in caught.value.why
-
-
 def test_every_line_of_the_registry_can_be_imported_and_is_in_order() -> None:
     assert list(SCHEMES) == sorted(SCHEMES)
     for target in SCHEMES.values():
