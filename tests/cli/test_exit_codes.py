@@ -105,7 +105,7 @@ _WRONG_WORDS = [
     ["prune", "--expire-days", "nan"],
     ["push", "no-such-remote"],
     ["remote", "add", "x", "relative/path"],
-    ["remote", "add", "x", "s3://bucket/prefix"],
+    ["remote", "add", "x", "gs://bucket/prefix"],
     ["remote", "add", "two words", "/x"],
     ["remote", "remove", "no-such-remote"],
     ["remote", "trust", "no-such-remote"],

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import methodcaller
 
-from mlver.errors import CorruptContent, MissingContent, MlverError
+from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange.index_object import Found
 from mlver.exchange.source import Source
 from mlver.model.digest import Digest, Hasher, short
@@ -59,6 +59,7 @@ class Fetcher:
         self._store, self._sources = store, sources
         self._pool, self._tell = pool, tell
         self._bytes = 0
+        self._failures: dict[str, MlverError] = {}
 
     def fetch(self, pointers: Iterable[Pointer]) -> Outcome:
         """Fetch what the store lacks of these blobs. One blob's failure stops no other."""
@@ -117,18 +118,30 @@ class Fetcher:
         else:
             wanted = self._find(pointer.oid, RECIPE)
             if wanted is None:
-                raise MissingContent(
-                    f"content {short(pointer.oid)} is on none of the places asked",
-                    why="asked: " + (", ".join(s.name for s in self._sources) or "none"),
-                    fix="git mlver push, in a clone that has it; git mlver remote list, to see"
-                    " which places are asked",
-                )
+                raise self._nowhere(pointer)
             header, payload = split_record(self._raw(wanted), pointer.oid, RECIPE)
         body = self._store.codec().decode(header, payload, self._store.full_chunk)
         recipe = decode(body, pointer.oid)
         if recipe.size != pointer.size:
             raise CorruptContent(f"the recipe of {short(pointer.oid)} is of another size")
         return NewRecord(RECIPE, header.codec, header.raw, header.id, (payload,)), recipe
+
+    def _nowhere(self, pointer: Pointer) -> MlverError:
+        """The error for a blob that no source has: another one where a source did not answer."""
+        asked = "asked: " + (", ".join(source.name for source in self._sources) or "none")
+        for name, error in self._failures.items():
+            return RemoteError(
+                f"content {short(pointer.oid)} is on none of the places that answered",
+                why=f"{asked}; {name} failed: {error.what}"
+                + (f" ({error.why})" if error.why else ""),
+                fix=error.fix,
+            )
+        return MissingContent(
+            f"content {short(pointer.oid)} is on none of the places asked",
+            why=asked,
+            fix="git mlver push, in a clone that has it; git mlver remote list, to see"
+            " which places are asked",
+        )
 
     def _raw(self, wanted: _Wanted) -> bytes:
         found = wanted.found
@@ -166,8 +179,9 @@ class Fetcher:
         for source in self._sources:
             try:
                 found = ask(source)
-            except MlverError:
-                continue  # one source that fails must not hide the next
+            except MlverError as error:  # one source that fails must not hide the next
+                self._failures.setdefault(source.name, error)
+                continue
             if found is not None:
                 return _Wanted(source, found)
         return None

@@ -51,7 +51,7 @@ def read_meta(remote: Remote) -> dict[str, object] | None:
         version = meta["version"]
     except NotFound:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RemoteError(
             f"{remote.url}: mlver.json cannot be read", why=str(error), fix="git mlver doctor"
         ) from error

@@ -8,15 +8,20 @@ clone of a plain path just works, also of what was never pushed).
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from mlver.errors import CorruptContent, MlverError
 from mlver.exchange import layout
+from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.index_object import Found, IndexObject
 from mlver.model.digest import Digest, digest_of
 from mlver.remotes.base import NotFound, Remote
 from mlver.store.local import LocalStore
 from mlver.store.record import CHUNK, DELTA, RECIPE
+
+_AT_ONCE = 8
+"""Index objects read from a remote at once: each is small, and waits for one answer."""
 
 
 class Source(Protocol):
@@ -40,10 +45,12 @@ class Source(Protocol):
 
 
 class Catalog:
-    """A remote and all of its index objects, read once, when first asked."""
+    """A remote and all of its index objects, read once, when first asked: from `cache` where they
+    are kept there."""
 
-    def __init__(self, remote: Remote, name: str) -> None:
+    def __init__(self, remote: Remote, name: str, cache: IndexCache | None = None) -> None:
         self.remote = remote
+        self._cache = cache
         self.name = name
         self._objects: list[IndexObject] | None = None
         self._damaged: list[str] = []
@@ -51,26 +58,43 @@ class Catalog:
         """Packs that are known to be bad: what lies there counts as absent."""
 
     def objects(self) -> list[IndexObject]:
-        """The index objects, newest last. A damaged one is left out, and named in `damaged`."""
+        """The index objects, newest last. A damaged one is left out, and named in `damaged`.
+
+        Raises RemoteError, again each time: what could not be listed or read is never "empty".
+        """
         if self._objects is None:
-            self._objects = []
+            objects: list[IndexObject] = []
+            damaged: list[str] = []
             if layout.read_meta(self.remote) is not None:
                 rows = sorted(
                     self.remote.list(layout.INDEX), key=lambda row: (row.modified, row.name)
                 )
-                for row in rows:
-                    self._load(row.name)
+                names = [row.name for row in rows]
+                for name, found in zip(names, self._load_all(names), strict=True):
+                    damaged.append(name) if found is None else objects.append(found)
+            self._objects, self._damaged = objects, damaged
         return self._objects
 
-    def _load(self, name: str) -> None:
-        assert self._objects is not None
+    def _load_all(self, names: list[str]) -> list[IndexObject | None]:
+        """What each name holds, in order; what is not kept here is read many at a time."""
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mlver-index") as pool:
+            return list(pool.map(self._load, names))
+
+    def _load(self, name: str) -> IndexObject | None:
+        digest = layout.digest_in_name(name)
+        if digest is None:
+            return None
+        kept = None if self._cache is None else self._cache.get(digest)
         try:
-            data = self.remote.read(name)
-            if digest_of(data) != layout.digest_in_name(name):
-                raise CorruptContent("its bytes do not match its name")
-            self._objects.append(IndexObject(data))
+            data = self.remote.read(name) if kept is None else kept
+            if kept is None and digest_of(data) != digest:
+                return None
+            found = IndexObject(data)
         except (CorruptContent, NotFound):
-            self._damaged.append(name)
+            return None
+        if kept is None and self._cache is not None:
+            self._cache.put(digest, data)
+        return found
 
     @property
     def damaged(self) -> list[str]:

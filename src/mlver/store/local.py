@@ -206,12 +206,19 @@ class LocalStore:
         """The first id without which the blob cannot be put together; None if it is whole.
 
         A delta whose base is gone is no use: it is forgotten, to be stored or fetched again.
+        Content of another size than the pointer states is not what it names.
         """
-        if self._usable(pointer.oid):
+        place = self.locate(pointer.oid)
+        if place is not None and place.raw == pointer.size and self._usable_at(pointer.oid, place):
             return None
         if self.locate(pointer.oid, RECIPE) is None:
             return pointer.oid
         outer = self.recipe(pointer.oid)
+        if outer.size != pointer.size:
+            raise CorruptContent(
+                f"a pointer to {short(pointer.oid)} states {pointer.size:,} bytes, not the"
+                f" {outer.size:,} that it has"
+            )
         return self._first_absent(outer.rows) or (
             self._first_absent(self.rows(pointer)) if outer.depth else None
         )
@@ -227,9 +234,6 @@ class LocalStore:
     def locate_many(self, digests: Sequence[Digest]) -> dict[bytes, Location]:
         """Where chunks lie, asked in one go; those that are not here are left out."""
         return self._with_index(lambda index: index.find_many(digests, CHUNK))
-
-    def _usable(self, digest: Digest) -> bool:
-        return self._usable_at(digest, self.locate(digest))
 
     def _usable_at(self, digest: Digest, place: Location | None) -> bool:
         if place is None or place.codec != DELTA:

@@ -17,9 +17,11 @@ import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from mlver.errors import MlverError
 from mlver.model.pointer import Pointer, parse
 from mlver.workflows.context import Context
 from mlver.workflows.hydrate import Hydrated, hydrate
+from mlver.workflows.settle import settle
 
 
 class Deferred:
@@ -49,6 +51,9 @@ def serve(ctx: Context, own: Mapping[bytes, Pointer] = MappingProxyType({})) -> 
             wanted.update(_read(note))
     wanted.update(own)
     result = hydrate(ctx, wanted)
+    if result.skipped:  # written by a process that was killed before it told git's index
+        with contextlib.suppress(MlverError):
+            settle(ctx, [b":(top,literal)" + path for path in result.skipped])
     for note in notes:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(note)

@@ -121,7 +121,7 @@ def _remotes(ctx: Context) -> Iterator[Finding]:
             )
             continue
         try:
-            with closing(places.open_place(place)) as catalog:
+            with closing(places.open_place(ctx, place)) as catalog:
                 count = len(catalog.objects())
         except MlverError as error:
             yield Finding("problem", f"{place.name}: {error.what}. {error.why}", error.fix)

@@ -51,8 +51,11 @@ def drop(ctx: Context, pathspecs: Sequence[bytes]) -> Dropped:
             pointer = found.get(entry.blob)
             if pointer is None:
                 continue
+            info = worktree.stat(entry.path)
             if worktree.read_small(entry.path, MAX_SIZE) == pointer.encode():
                 result.already.append(entry.path)
+                if info is not None and entry.path in changed:
+                    stats[entry.path] = info  # a drop was killed before it told git's index
                 continue
             why = _why_not(ctx, worktree, entry.path, pointer, entry.path in changed)
             info = None if why else _replace(worktree, entry.path, pointer)

@@ -49,7 +49,7 @@ def fsck(
     if repair and repeated_records(ctx.store):
         _drop_damaged_copies(ctx)
     if remote:
-        with closing(places.open_place(places.for_push(ctx))) as catalog:
+        with closing(places.open_place(ctx, places.for_push(ctx), fresh=True)) as catalog:
             if repair:
                 fsck_remote.repair(ctx, catalog, named)
             problems += fsck_remote.check(catalog, named)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mlver.errors import MissingContent, MlverError, RefusedError, RemoteError, UsageError
+from mlver.exchange.index_cache import FOLDER, IndexCache
 from mlver.exchange.source import Catalog, Sibling, Source
 from mlver.git import command
 from mlver.git.config import check_value, set_value, unset_section
@@ -23,9 +23,6 @@ from mlver.remotes.registry import open_remote
 from mlver.store.files import disk_errors
 from mlver.workflows import capabilities
 from mlver.workflows.context import Context
-
-if TYPE_CHECKING:
-    from mlver.remotes.base import Remote
 
 BESIDE = b"mlver/remote"
 
@@ -173,25 +170,28 @@ def _trusted(place: Place) -> Place:
     )
 
 
-def open_place(place: Place, *, create: bool = False) -> Catalog:
+def open_place(ctx: Context, place: Place, *, create: bool = False, fresh: bool = False) -> Catalog:
     """The remote of a place. Raises UsageError, RemoteError.
 
-    `create`: make the folder beside a git remote, which no person has made.
+    `create`: make the folder beside a git remote, which no person has made. `fresh`: whatever is
+    known of it here is not used, since it is to be checked.
     """
     if create and place.origin == "beside":
         with disk_errors("making the store beside git's remote", place.url):
             os.makedirs(place.url, exist_ok=True)
-    return Catalog(_patient(open_remote(place.url, place.options)), place.name)
-
-
-def _patient(remote: Remote) -> Remote:
-    """`remote`, tried again where a failure may pass by itself; a folder of this machine as it is:
-    its disk is not asked twice, and a mount that is gone does not come back in seconds."""
+    remote = open_remote(place.url, place.options)
     if scheme_and_host(remote.url)[0] in ("", "file"):
-        return remote
+        # A folder of this machine: its disk is not asked twice, and a mount that is gone does
+        # not come back in seconds; what it holds is as near as a copy would be.
+        return Catalog(remote, place.name)
     from mlver.remotes.retry import RetryRemote  # random: 5 ms that every filter would pay
 
-    return RetryRemote(remote)
+    return Catalog(RetryRemote(remote), place.name, None if fresh else index_cache(ctx))
+
+
+def index_cache(ctx: Context) -> IndexCache:
+    """Where index objects of remotes are kept."""
+    return IndexCache(os.path.join(ctx.store.root, FOLDER))
 
 
 def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
@@ -212,7 +212,7 @@ def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
             yield from _sibling(place)
             continue
         try:
-            yield open_place(place)
+            yield open_place(ctx, place)
         except MlverError as error:
             ctx.warn(f"{error.what} ({error.why})" if error.why else error.what)
         if place.origin == "beside":

@@ -44,7 +44,7 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
     ctx.store.use(exclusive=True)
     recovery.make_durable(ctx.store)
     ctx.store.catch_up()
-    with closing(places.open_place(places.for_push(ctx))) as catalog:
+    with closing(places.open_place(ctx, places.for_push(ctx))) as catalog:
         result, keep = _plan(ctx, catalog, expire)
         result.before = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
         result.after = result.before - sum(
@@ -54,6 +54,7 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
         )
         if not dry_run:
             repack(ctx.store, keep)
+            places.index_cache(ctx).clear()
             result.after = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
     return result
 

@@ -37,7 +37,7 @@ def before_push(
     if not recent and (not exclude or not history.pointers_between(ctx.repo, include)):
         return None
     place = places.for_push(ctx, git_remote=remote if remote != url else url)
-    with closing(places.open_place(place, create=True)) as catalog:
+    with closing(places.open_place(ctx, place, create=True)) as catalog:
         wanted = recent
         if exclude and not _pushed_before(ctx, remote, catalog):
             wanted = history.pointers_between(ctx.repo, include)
@@ -59,7 +59,7 @@ def push(
     refs = [ref for ref in refs if ref.strip("0")]
     wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
     place = places.for_push(ctx, name)
-    with closing(places.open_place(place, create=True)) as catalog:
+    with closing(places.open_place(ctx, place, create=True)) as catalog:
         return place.name, push_pointers(ctx, catalog, wanted)
 
 

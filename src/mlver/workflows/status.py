@@ -97,7 +97,7 @@ def _local_catalog(ctx: Context) -> Catalog | None:
     with suppress(MlverError):
         place = places.for_push(ctx)
         if os.path.isabs(place.url) and os.path.isdir(place.url):
-            catalog = places.open_place(place)
+            catalog = places.open_place(ctx, place)
             catalog.objects()
             return catalog
     return None

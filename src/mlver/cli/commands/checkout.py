@@ -17,10 +17,12 @@ def command(paths: tuple[bytes, ...], no_fetch: bool) -> int:
     Without PATH every tracked file is taken. Files with changes are never overwritten.
     """
     from mlver.workflows.hydrate import hydrate, pending
+    from mlver.workflows.settle import settle
 
     with opened() as ctx:
-        wanted = pending(ctx, known_pathspecs(ctx.repo, paths))
-        result = hydrate(ctx, wanted, fetch=not no_fetch)
+        chosen = known_pathspecs(ctx.repo, paths)
+        result = hydrate(ctx, pending(ctx, chosen), fetch=not no_fetch)
+        settle(ctx, chosen)
     return report(result)
 
 

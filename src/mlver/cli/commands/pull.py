@@ -20,9 +20,11 @@ def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ..
     """
     from mlver.workflows import places
     from mlver.workflows.hydrate import hydrate, pending
+    from mlver.workflows.settle import settle
 
     with opened() as ctx:
         places.check_name(ctx, remote)
-        wanted = pending(ctx, known_filters(ctx.repo, include, exclude))
-        result = hydrate(ctx, wanted, remote=remote)
+        chosen = known_filters(ctx.repo, include, exclude)
+        result = hydrate(ctx, pending(ctx, chosen), remote=remote)
+        settle(ctx, chosen)
     return report(result)
