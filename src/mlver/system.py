@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
+_RENAME_EXCHANGE = 2
+
 
 def read_into(fd: int, view: memoryview) -> int:
     """Read once into `view`, without a copy where the system can; 0 only at the end."""
@@ -23,3 +25,17 @@ def binary(*fds: int) -> None:
 
         for fd in fds:
             msvcrt.setmode(fd, os.O_BINARY)
+
+
+def exchange(first: bytes, second: bytes, folder: int | None) -> bool:
+    """Swap two files' names in one step, below the open `folder`; False where the system cannot.
+
+    ext4 starts writing a file's data out when it is renamed over another (0.5 s for 1 GiB), since
+    the old content would be lost with it; not so when the two change places.
+    """
+    if sys.platform != "linux" or folder is None:
+        return False
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None), "renameat2", None)
+    return call is not None and call(folder, first, folder, second, _RENAME_EXCHANGE) == 0

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mlver.errors import RefusedError
+from mlver.system import exchange
 
 try:
     import fcntl
@@ -29,6 +30,7 @@ _O_DIR = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW",
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _TEMPORARY = re.compile(rb"\A\.mlver-[0-9a-f]{12}\Z")
+_LARGE = 1024 * 1024
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 
 
@@ -141,7 +143,7 @@ class Worktree:
 
         def act(name: bytes, folder: int | None) -> os.stat_result | None:
             self._sweep_once(path.rpartition(b"/")[0], folder)
-            temporary, out, guard = _new_temporary(name, folder)
+            temporary, out, guard = new_temporary(name, folder)
             try:
                 try:
                     write(out)
@@ -153,7 +155,7 @@ class Worktree:
                 if not still():
                     os.unlink(temporary, dir_fd=folder)
                     return None
-                os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                _put(temporary, name, folder)
             except BaseException:
                 _unlink_if_there(temporary, folder)
                 raise
@@ -167,21 +169,40 @@ class Worktree:
     def _sweep_once(self, path: bytes, folder: int | None) -> None:
         """Before the first write in a folder: remove what a killed writer left there. It would
         stand in `git status`, and `git add -A` would take it."""
-        if fcntl is not None and folder is not None and path not in self._swept:
+        if folder is not None and path not in self._swept:
             self._swept.add(path)
-            for name in filter(_TEMPORARY.match, map(os.fsencode, os.listdir(folder))):
-                with contextlib.suppress(OSError):
-                    _remove_abandoned(name, folder)
+            sweep(folder)
 
 
-def _new_temporary(name: bytes, folder: int | None) -> tuple[bytes, int, int | None]:
+def sweep_folder(path: bytes) -> None:
+    """As `sweep`, by the folder's path."""
+    if fcntl is not None:
+        folder = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            sweep(folder)
+        finally:
+            os.close(folder)
+
+
+def sweep(folder: int) -> None:
+    """Remove the temporaries in an open folder whose writers are gone."""
+    if fcntl is not None:
+        for name in filter(_TEMPORARY.match, map(os.fsencode, os.listdir(folder))):
+            with contextlib.suppress(OSError):
+                _remove_abandoned(name, folder)
+
+
+def new_temporary(
+    name: bytes, folder: int | None, mode: int = 0o600
+) -> tuple[bytes, int, int | None]:
     """A new file beside `name`, a descriptor to write it by, and one that locks it until it is
-    closed, so that nobody takes it for abandoned."""
+    closed, so that nobody takes it for abandoned. Nobody can guess its name, and it is made anew:
+    a link that a clone brings is not followed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     flags |= getattr(os, "O_NOFOLLOW", 0)
     while True:
         temporary = os.path.join(os.path.dirname(name), b".mlver-" + secrets.token_hex(6).encode())
-        out = os.open(temporary, flags, 0o600, dir_fd=folder)
+        out = os.open(temporary, flags, mode, dir_fd=folder)
         if fcntl is None:
             return temporary, out, None
         with contextlib.suppress(OSError):  # without locks there: nobody can take it for abandoned
@@ -209,6 +230,18 @@ def _backdate(name: bytes, folder: int | None) -> None:
     info = os.stat(name, dir_fd=folder, follow_symlinks=False)
     before = info.st_mtime_ns // 1_000_000_000 * 1_000_000_000 - 1
     os.utime(name, ns=(info.st_atime_ns, before), dir_fd=folder, follow_symlinks=False)
+
+
+def _put(temporary: bytes, name: bytes, folder: int | None) -> None:
+    """Rename over `name`; where the new file is large, by the way that does not wait for the disk.
+
+    Killed between exchange and unlink, the old file is left as a temporary, which is swept.
+    """
+    size = os.stat(temporary, dir_fd=folder, follow_symlinks=False).st_size
+    if size >= _LARGE and exchange(temporary, name, folder):
+        _unlink_if_there(temporary, folder)
+    else:
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _unlink_if_there(name: bytes, folder: int | None) -> None:

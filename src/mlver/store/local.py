@@ -47,6 +47,7 @@ class LocalStore:
         self._index: Index | None = None
         self._lock = threading.RLock()
         self._local = threading.local()
+        self._paths: dict[str, bytes] = {}  # where packs were last found
         self._users_fd = -1
         self._is_alone = False
 
@@ -277,12 +278,14 @@ class LocalStore:
     @contextlib.contextmanager
     def _open_pack(self, name: str) -> Iterator[int]:
         fd = -1
-        for _ in range(2):  # the pack may be moved to its durable place between find and open
+        for _ in range(3):  # the pack may be moved to its durable place between find and open
             try:
-                fd = os.open(self.pack_path(name), files.READ)
+                path = self._paths.get(name) or self.pack_path(name)
+                fd = os.open(path, files.READ)
+                self._paths[name] = path
                 break
             except FileNotFoundError:
-                continue
+                self._paths.pop(name, None)
             except OSError as error:
                 raise files.local_error(error, "reading the store") from error
         if fd < 0:
