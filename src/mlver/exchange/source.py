@@ -57,6 +57,11 @@ class Catalog:
         self.distrusted: frozenset[Digest] = frozenset()
         """Packs that are known to be bad: what lies there counts as absent."""
 
+    @property
+    def is_far(self) -> bool:
+        """A network lies before it: its index objects are kept, and many requests at once pay."""
+        return self._cache is not None
+
     def objects(self) -> list[IndexObject]:
         """The index objects, newest last. A damaged one is left out, and named in `damaged`.
 

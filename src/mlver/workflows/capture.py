@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,9 +28,9 @@ from mlver.git.objects import (
     update_index,
     write_blobs,
 )
-from mlver.git.worktree import Worktree
+from mlver.git.worktree import Worktree, new_temporary, sweep_folder
 from mlver.model.pointer import Pointer
-from mlver.store.files import disk_errors
+from mlver.store.files import disk_errors, write_all
 from mlver.store.ingest import Ingest
 from mlver.workflows.context import Context
 from mlver.workflows.staged import ATTRIBUTES, Captured, Staged
@@ -147,13 +146,14 @@ def change_file(path: bytes, change: Callable[[bytes], bytes]) -> bool:
 
 
 def _replace(path: bytes, data: bytes) -> None:
-    # A name that nobody can guess, and made anew: a link that a clone brings is not followed.
-    temporary = path + b".mlver-" + secrets.token_hex(6).encode()
+    sweep_folder(os.path.dirname(path))  # a commit that was killed leaves what git would add
+    temporary, out, guard = new_temporary(path, None, 0o666)
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            write_all(out, [data])
+            os.fsync(out)
+        finally:
+            os.close(out)
         if os.path.exists(path):
             os.chmod(temporary, os.stat(path).st_mode & 0o7777)
         os.replace(temporary, path)
@@ -161,6 +161,9 @@ def _replace(path: bytes, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    finally:
+        if guard is not None:
+            os.close(guard)
 
 
 # -- after `git commit PATH` -----------------------------------------------------------------

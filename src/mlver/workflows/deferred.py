@@ -53,7 +53,8 @@ def serve(ctx: Context, own: Mapping[bytes, Pointer] = MappingProxyType({})) -> 
     result = hydrate(ctx, wanted)
     if result.skipped:  # written by a process that was killed before it told git's index
         with contextlib.suppress(MlverError):
-            settle(ctx, [b":(top,literal)" + path for path in result.skipped])
+            if not settle(ctx, [b":(top,literal)" + path for path in result.skipped]):
+                return result  # the notes stay for the next checkout
     for note in notes:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(note)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 
 from mlver.errors import MlverError
 from mlver.exchange.fetch import Fetcher, Outcome
-from mlver.exchange.source import Source
+from mlver.exchange.source import Catalog, Source
 from mlver.git import history
 from mlver.git.objects import pointers_of, staged, tree_entries
 from mlver.model.pointer import Pointer
 from mlver.workflows import places
 from mlver.workflows.context import Context
+
+_FAR_REQUESTS = 8
 
 
 def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None = None) -> Outcome:
@@ -33,13 +36,21 @@ def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None
         ]
         ctx.progress.start("fetching", sum(pointer.size for pointer in wanted))
         try:
-            fetched = Fetcher(ctx.store, sources, ctx.pool, ctx.progress.step).fetch(wanted)
+            pool = stack.enter_context(_pool(ctx, sources))
+            fetched = Fetcher(ctx.store, sources, pool, ctx.progress.step).fetch(wanted)
         finally:
             ctx.progress.finish()
     outcome.fetched |= fetched.fetched
     outcome.failed = {p: places.untrusted(ctx, error) for p, error in fetched.failed.items()}
     outcome.bytes = fetched.bytes
     return outcome
+
+
+def _pool(ctx: Context, sources: Sequence[Source]) -> AbstractContextManager[ThreadPoolExecutor]:
+    """Threads to read with: as many as there are cores for a disk, more where answers take long."""
+    if any(isinstance(source, Catalog) and source.is_far for source in sources):
+        return ThreadPoolExecutor(_FAR_REQUESTS, thread_name_prefix="mlver-fetch")
+    return nullcontext(ctx.pool)
 
 
 def _is_whole(ctx: Context, pointer: Pointer) -> bool:

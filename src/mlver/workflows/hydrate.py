@@ -12,7 +12,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mlver.errors import BusyError, MissingContent, MlverError
+from mlver.errors import BusyError, CorruptContent, LocalIOError, MissingContent, MlverError
 from mlver.git import index_file
 from mlver.git.objects import IndexEntry, blob_id, filtered, staged
 from mlver.git.worktree import Worktree
@@ -22,6 +22,7 @@ from mlver.store import files
 from mlver.store.assemble import read_blob, stream_blob
 from mlver.workflows.context import Context
 from mlver.workflows.fetch import fetch_pointers
+from mlver.workflows.restore import forget_damaged
 
 _SMALL = 1024 * 1024
 
@@ -89,7 +90,7 @@ def _write_all(
                 files.free_space_or_error(ctx.repo.top, total, "checking out")
             for path, pointer in todo.items():
                 try:
-                    info = _write(ctx, worktree, path, pointer)
+                    info = _write_or_heal(ctx, worktree, path, pointer)
                 except MlverError as error:
                     result.failed[path] = error
                 except OSError as error:
@@ -105,6 +106,19 @@ def _write_all(
     finally:
         ctx.progress.finish()
     return stats
+
+
+def _write_or_heal(
+    ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer
+) -> os.stat_result | None:
+    """As `_write`; where the copy here is damaged, with one that is fetched, if one can be had."""
+    try:
+        return _write(ctx, worktree, path, pointer)
+    except CorruptContent:
+        forget_damaged(ctx, pointer)
+        if pointer not in fetch_pointers(ctx, [pointer]).fetched:
+            raise
+    return _write(ctx, worktree, path, pointer)
 
 
 def _write(
@@ -149,7 +163,10 @@ def _stamp(ctx: Context, written: dict[bytes, tuple[os.stat_result, Pointer]]) -
     except BusyError:
         pass  # git holds the index (we run inside it): it will look at the files itself
     except (MlverError, OSError) as error:
-        ctx.warn(f"the index could not be refreshed ({error}); git will do it")
+        ctx.warn(
+            f"git's index could not be told of what was written ({error}), so git shows it as"
+            " modified; next: git mlver checkout, once the index can be written"
+        )
 
 
 def _blob_of(ctx: Context, pointer: Pointer) -> str:
@@ -162,7 +179,10 @@ def explain(failed: dict[bytes, MlverError]) -> str:
     count = len(failed)
     files_word = "1 file stays a pointer" if count == 1 else f"{count} files stay pointers"
     why = f": {error.what}" + (f" ({error.why})" if error.why else "")
-    repair = (
-        "git mlver pull" if isinstance(error, MissingContent) else error.fix or "git mlver pull"
-    )
+    if isinstance(error, LocalIOError):
+        repair = "mend that, then git mlver pull"  # git's own command is over, and not run again
+    elif isinstance(error, MissingContent):
+        repair = "git mlver pull"
+    else:
+        repair = error.fix or "git mlver pull"
     return f"{files_word} ({os.fsdecode(path)}{why}); next: {repair}"

@@ -18,15 +18,15 @@ from mlver.workflows.context import Context
 from mlver.workflows.restore import holds
 
 
-def settle(ctx: Context, pathspecs: Sequence[bytes] = ()) -> int:
-    """Tell git's index of such files; how many there were.
+def settle(ctx: Context, pathspecs: Sequence[bytes] = ()) -> bool:
+    """Tell git's index of such files; False where it cannot be written.
 
-    Only of those whose every byte was just seen to be what the index names. An index that cannot
-    be written is no failure, since the files are there; but it is said what git will show.
+    Only of those whose every byte was just seen to be what the index names. It is no error, since
+    the files are there; but it is said what git will show.
     """
     changed = set(command.fields(ctx.repo.git("diff-files", "--name-only", "-z")))
     if not changed:
-        return 0
+        return True
     entries = [entry for entry in tracked(ctx.repo, pathspecs) if entry.path in changed]
     found = pointers_of(ctx.repo, (entry.blob for entry in entries))
     stats: dict[bytes, os.stat_result] = {}
@@ -40,13 +40,14 @@ def settle(ctx: Context, pathspecs: Sequence[bytes] = ()) -> int:
             if after is not None and _times(after) == _times(before):
                 stats[entry.path] = before
     try:
-        return index_file.stamp(ctx.repo.index_path, stats, hash_name=ctx.repo.hash_name)
+        index_file.stamp(ctx.repo.index_path, stats, hash_name=ctx.repo.hash_name)
     except MlverError as error:
         ctx.warn(
             f"{len(stats)} file(s) are there, but git shows them as modified: {error.what}"
             f" ({error.why}); next: git mlver checkout, once git's index can be written"
         )
-        return 0
+        return False
+    return True
 
 
 def _times(info: os.stat_result) -> tuple[int, int, int]:
