@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -123,22 +122,23 @@ def test_a_pointer_that_claims_another_size_never_gives_bytes_or_takes_memory(bo
     assert peak < MEMORY
 
 
+_MEASURE = (
+    "import os, sys; pid = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[2:]],"
+    " os.environ); _, status, usage = os.wait4(pid, 0);"
+    " open(sys.argv[1], 'w').write(str(usage.ru_maxrss));"
+    " sys.exit(os.waitstatus_to_exitcode(status))"
+)
+
+
 def measured(clone: Clone, *words: str) -> tuple[Done, int]:
-    """Our command in a process of its own, and the most memory that it had, in bytes."""
-    out, err = clone.box.root / "out", clone.box.root / "err"
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-E", str(MAIN), *words],
-            cwd=clone.top,
-            env=clone.box.env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Done(process.returncode, out.read_bytes(), err.read_text()), usage.ru_maxrss * unit
+    """Our command, and the most memory that it had, in bytes.
+
+    Started by a small process: until its exec, a child counts the memory of who started it.
+    """
+    note = clone.box.root / "peak"
+    program = [sys.executable, "-c", _MEASURE, str(note), "-P", "-E", str(MAIN)]
+    done = clone.box.run([*program, *words], clone.top)
+    return done, int(note.read_text()) * (1 if sys.platform == "darwin" else 1024)
 
 
 # -- a remote's objects ---------------------------------------------------------------------------

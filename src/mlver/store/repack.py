@@ -34,6 +34,8 @@ def all_records(store: LocalStore) -> Iterator[tuple[str, pack.Entry]]:
 
 def repack(store: LocalStore, keep: Container[Key] | None = None) -> None:
     """Keep these records (None: all), one copy each; free the rest. Raises LocalIOError."""
+    recovery.make_durable(store)  # now, so that no pack is moved while its path is held
+    store.catch_up()
     chosen = _chosen(store)
     doomed = []
     with Session(store, replace=True) as session:
