@@ -65,7 +65,8 @@ def described() -> str:
         "ceph": "s3: Ceph's gateway (radosgw)",
         "moto": "s3: moto's server, not Ceph's (radosgw, ceph-mon and ceph-osd):"
         " tests of what it does not keep are skipped",
-        "": "s3: no server (radosgw ceph-mon ceph-osd, or pip install 'git-mlver[test]'): not tested",
+        "": "s3: no server (radosgw ceph-mon ceph-osd, or pip install 'git-mlver[test]'):"
+        " not tested",
     }[kind()]
 
 
