@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from mlver.exchange import layout
+from mlver.exchange import condemned, layout, registered
+from mlver.exchange.condemned import Condemned
 from mlver.exchange.index_object import Found, IndexObject, encode
 from mlver.model.digest import Digest, digest_of
+from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe
+from mlver.remotes.memory import MemoryRemote
 from mlver.store import chunker, pack
 from mlver.store.pack import NewRecord, PackWriter
 from mlver.store.record import (
@@ -163,12 +166,43 @@ def test_an_index_object_has_the_bytes_that_it_always_had() -> None:
     ), READABLE
 
 
+CONDEMNED = Condemned(frozenset(PACKS), frozenset({(IDS[3], CHUNK), (IDS[1], RECIPE)}), 2**33 + 1)
+CONDEMNED_BYTES = (
+    "4d4c5652434f4e440100000002000000020000000000000001000000020000000707070707070707"
+    "07070707070707070707070707070707070707070707070709090909090909090909090909090909"
+    "09090909090909090909090909090909050000000000000000000000000000000000000000000000"
+    "000000000000000002ff000000000000000000000000000000000000000000000000000000000000"
+    "0001fa19dac4e6ad2bd121533d8d3ab0de673a655adc1842bd1f5c7bdf8eba0b101d"
+)
+
+
+def test_a_list_of_condemned_packs_has_the_bytes_that_it_always_had() -> None:
+    assert condemned.encode(CONDEMNED).hex() == CONDEMNED_BYTES, (
+        "a clone of another version that could not read it would rely on what will be deleted"
+    )
+    assert condemned.decode(bytes.fromhex(CONDEMNED_BYTES)) == CONDEMNED, READABLE
+
+
+def test_what_keeps_content_from_collection_has_the_bytes_that_it_always_had() -> None:
+    remote = MemoryRemote()
+    held = [Pointer(IDS[3], 7), Pointer(IDS[1], 12)]
+    registered.hold(remote, held)
+    registered.register(remote, "git@example.org:project.git")
+    texts = {row.name: remote.read(row.name) for row in remote.list("gc/")}
+    expected = {
+        "gc/holds/": held[1].encode() + held[0].encode(),
+        "gc/repositories/": b'{"url": "git@example.org:project.git", "version": 1}\n',
+    }
+    assert texts == {name + digest_of(data).hex(): data for name, data in expected.items()}
+
+
 def test_objects_of_a_remote_are_named_as_they_always_were() -> None:
     why = "a clone that looks under another name finds nothing of what was pushed"
     assert layout.META == "mlver.json", why
     assert layout.pack_object(PACKS[0]) == "packs/07/" + "07" * 32, why
     assert layout.index_object(PACKS[1]) == "index/0/" + "09" * 32, why
     assert layout.VERSION == 1, why
+    assert (layout.CONDEMNED, layout.LOCKS) == ("gc/condemned/", "gc/locks/"), why
 
 
 def test_the_chunker_parameters_in_every_mlver_json_stay() -> None:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "env": "env",
     "fetch": "fetch",
     "fsck": "fsck",
+    "gc": "gc",
     "init": "init",
     "install": "install",
     "ls": "ls",

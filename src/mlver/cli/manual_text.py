@@ -191,6 +191,12 @@ git mlver fsck
 git mlver fsck --pointers             # quick: for continuous integration
 git mlver fsck --remote --repair
 """,
+    "gc": """\
+\\b
+git mlver gc --remote                 # says what would be condemned and deleted
+git mlver gc --remote team --yes
+git mlver gc --remote --yes --json    # from a timer: each run goes one step on
+""",
     "init": """\
 \\b
 git init project && cd project

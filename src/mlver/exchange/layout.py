@@ -4,6 +4,10 @@ and named by its content.
     mlver.json               version and chunker parameters
     packs/<aa>/<id>          at most about 32 MiB of records, footer at the end; id: BLAKE3 of it
     index/<epoch>/<id>       one a push (exchange/index_object.py); id: BLAKE3 of it
+    gc/condemned/<id>        what collection will delete (exchange/condemned.py)
+    gc/holds/<id>            pointers that only a clone names (exchange/registered.py)
+    gc/repositories/<id>     git repositories whose content lies here (exchange/registered.py)
+    gc/locks/<nonce>         a collection that is at work (exchange/gc_lock.py)
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from mlver.store.chunker import PARAMETERS
 
 META = "mlver.json"
 PACKS, INDEX = "packs/", "index/"
+CONDEMNED, HOLDS = "gc/condemned/", "gc/holds/"
+REPOSITORIES, LOCKS = "gc/repositories/", "gc/locks/"
 VERSION = 1
 _EPOCH = "0"
 

@@ -1,7 +1,9 @@
 """Records of the store onto a remote: only what it lacks, packs first, then one index object.
 
 Write order, MUST: mlver.json, packs, index object; the caller lets git write its refs only when
-this has returned. What the remote has is asked of the remote each time. Packs that a killed push
+this has returned. Before that the remote is asked once more whether all that the push relied on is
+there still and none of it is condemned (docs/decisions/0015): if not, it starts again. What the
+remote has is asked of the remote each time. Packs that a killed push
 has left without an index are found by listing, and their records are used, not sent again. Every
 record is decoded and verified before it leaves: a damaged store is never spread.
 """
@@ -22,10 +24,12 @@ from mlver.store import pack
 from mlver.store.encode import Encoder
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer
+from mlver.store.record import CHUNK, DELTA, HEADER, RAW, RECIPE, Buffer
 
 PACK_LIMIT = 32 * 1024 * 1024
 _IN_FLIGHT = 2
+_TURNS = 5
+"""A push that collection overtakes starts again so often: it sends little each time."""
 
 Key = tuple[Digest, int]
 
@@ -48,6 +52,11 @@ class Pusher:
         self._store, self._catalog = store, catalog
         self._remote = catalog.remote
         self._tell = tell
+        catalog.wary = True
+        self._named_packs: dict[Digest, int] = {}  # packs that our index objects name, their sizes
+        self._reset()
+
+    def _reset(self) -> None:
         self._entered: list[Found] = []
         self._adopted_alone: set[Digest] = set()  # ids in `_entered` that need no base
         self._alone: set[Key] = set()  # deltas here that must stand alone there
@@ -59,25 +68,55 @@ class Pusher:
         Returns only when everything that is in `sent` is on the remote and indexed. `deep`: every
         record of a blob is looked for, not its recipe alone (a pack may be gone).
         """
+        wanted = list(dict.fromkeys(pointers))
         result = PushResult()
         layout.ensure_meta(self._remote)
+        for _ in range(_TURNS):
+            self._reset()
+            result.absent.clear()
+            self._turn(wanted, result, deep=deep or bool(self._catalog.distrusted))
+            is_current = not wanted or all([self._catalog.is_current(), self._has_packs()])
+            if self._entered or not is_current:
+                self._catalog.forget()
+            if is_current:
+                return result
+        raise RemoteError(
+            f"{self._catalog.name} changed each time that it was looked at",
+            why="git mlver gc --remote works there, with a time of grace that is too short",
+            fix="git mlver push, when that has ended",
+        )
+
+    def _turn(self, wanted: list[Pointer], result: PushResult, *, deep: bool) -> None:
         needed: dict[Key, Location] = {}
-        for pointer in dict.fromkeys(pointers):
+        for pointer in wanted:
             if not deep and has_blob(self._catalog, pointer.oid, pointer.size):
-                result.present.add(pointer)
+                if pointer not in result.sent:
+                    result.present.add(pointer)
                 continue
+            result.present.discard(pointer)
             try:
-                wanted = self._needs(pointer, needed)
+                needed.update(self._needs(pointer, needed))
             except MissingContent as error:
                 result.absent[pointer] = error
                 continue
-            needed.update(wanted)
             result.sent.add(pointer)
         if needed:
             self._adopt_orphans(needed)
             self._send(needed, result)
             self._write_index()
-        return result
+
+    def _has_packs(self) -> bool:
+        """True if the packs that we name are there still, now that an index names them.
+
+        A pack that was there before us may be old enough to be deleted, and so may one of ours if
+        this took longer than the grace. What was in it is sent again.
+        """
+        there = {pack: self._remote.size(layout.pack_object(pack)) for pack in self._named_packs}
+        gone = {pack for pack, size in self._named_packs.items() if there[pack] != size}
+        for pack_id in gone:
+            del self._named_packs[pack_id]
+        self._catalog.distrusted |= gone
+        return not gone
 
     def _needs(self, pointer: Pointer, known: dict[Key, Location]) -> dict[Key, Location]:
         """Every record of the blob that the remote lacks."""
@@ -131,8 +170,11 @@ class Pusher:
             pack_id = layout.digest_in_name(row.name)
             if pack_id is None or pack_id in indexed or not needed:
                 continue
+            if pack_id in self._catalog.condemned.packs:
+                continue
             entries = self._footer(row.name, row.size)
             if any((e.header.id, e.header.kind) in needed for e in entries):
+                self._named_packs[pack_id] = row.size
                 self._adopt(row.name, pack_id, entries, needed)
 
     def _adopt(
@@ -191,26 +233,39 @@ class Pusher:
 
     def _send_pack(self, keys: list[Key]) -> tuple[list[Found], int]:
         """Build one pack, write it, and see that it is there (on a pool thread)."""
-        parts: list[Buffer] = [pack.PACK_HEADER]
-        entries: list[pack.Entry] = []
-        bases: list[Digest | None] = []
-        end = len(pack.PACK_HEADER)
+        records = []
         for digest, kind in keys:
-            record = self._record(digest, kind)
-            header, record_parts = record.parts()
-            entries.append(pack.Entry(header, end))
-            bases.append(_base(record))
-            end += entries[-1].length
-            parts += record_parts
-            self._tell(header.raw)
-        parts.append(pack.encode_footer(entries, end))
-        hasher = Hasher()
-        for part in parts:
-            hasher.update(part)
-        pack_id = Digest(hasher.digest())
+            records.append(self._record(digest, kind))
+            self._tell(records[-1].raw)
+        pack_id, entries, parts = self._built(records)
         size = sum(map(len, parts))
         self._create(layout.pack_object(pack_id), parts, size)
-        return [_found(pack_id, e, base) for e, base in zip(entries, bases, strict=True)], size
+        self._named_packs[pack_id] = size
+        self._catalog.distrusted -= {pack_id}
+        bases = map(_base, records)
+        return [_found(pack_id, e, base) for e, base in zip(entries, bases, strict=False)], size
+
+    def _built(
+        self, records: list[pack.NewRecord]
+    ) -> tuple[Digest, list[pack.Entry], list[Buffer]]:
+        """Id, entries and bytes of a pack of these records, under a name that is not condemned.
+
+        The same records make the same pack, and one of that name may be about to be deleted: what
+        is sent anew must not be that object. A record that nothing names, at the end, gives it
+        another name, and the same one again to a push that was killed.
+        """
+        turn = 0
+        while True:
+            salt = b"mlver/1 salt %d" % turn
+            extra = [pack.NewRecord(CHUNK, RAW, len(salt), digest_of(salt), (salt,))]
+            entries, parts = _laid_out(records + extra if turn else records)
+            hasher = Hasher()
+            for part in parts:
+                hasher.update(part)
+            pack_id = Digest(hasher.digest())
+            if pack_id not in self._catalog.condemned.packs:
+                return pack_id, entries, parts
+            turn += 1
 
     def _record(self, digest: Digest, kind: int) -> pack.NewRecord:
         """The record to send, verified: as it lies here, or decoded where it must stand alone."""
@@ -224,7 +279,6 @@ class Pusher:
         if self._entered:
             data = encode(self._entered)
             self._create(layout.index_object(digest_of(data)), [data], len(data))
-            self._catalog.forget()
 
     def _create(self, name: str, parts: list[Buffer], size: int) -> None:
         self._remote.create(name, parts)
@@ -235,6 +289,18 @@ class Pusher:
                 why=f"{name} has {kept} bytes there, {size} were sent",
                 fix="git mlver push, again; then git mlver fsck --remote",
             )
+
+
+def _laid_out(records: list[pack.NewRecord]) -> tuple[list[pack.Entry], list[Buffer]]:
+    parts: list[Buffer] = [pack.PACK_HEADER]
+    entries: list[pack.Entry] = []
+    end = len(pack.PACK_HEADER)
+    for record in records:
+        header, record_parts = record.parts()
+        entries.append(pack.Entry(header, end))
+        end += entries[-1].length
+        parts += record_parts
+    return entries, [*parts, pack.encode_footer(entries, end)]
 
 
 def _base(record: pack.NewRecord) -> Digest | None:

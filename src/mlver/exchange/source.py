@@ -11,8 +11,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from mlver.errors import CorruptContent, MlverError
-from mlver.exchange import layout
+from mlver.errors import CorruptContent, MlverError, RemoteError
+from mlver.exchange import condemned, layout
+from mlver.exchange.condemned import Condemned
 from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.index_object import Found, IndexObject
 from mlver.model.digest import Digest, digest_of
@@ -22,6 +23,8 @@ from mlver.store.record import CHUNK, DELTA, RECIPE
 
 _AT_ONCE = 8
 """Index objects read from a remote at once: each is small, and waits for one answer."""
+_LOOKS = 4
+"""A listing is made again so often where an object of it was gone when it was read."""
 
 
 class Source(Protocol):
@@ -40,20 +43,34 @@ class Source(Protocol):
     def read(self, pack: Digest, offset: int, length: int) -> bytes:
         """Raw bytes of a pack, exactly `length`. Raises RemoteError, CorruptContent."""
 
+    def refresh(self) -> bool:
+        """Once a pack was gone when it was read: look again for what is there; True if done."""
+
     def close(self) -> None:
         """Release what is open."""
 
 
 class Catalog:
     """A remote and all of its index objects, read once, when first asked: from `cache` where they
-    are kept there."""
+    are kept there.
 
-    def __init__(self, remote: Remote, name: str, cache: IndexCache | None = None) -> None:
+    `wary`: what collection is going to delete counts as absent. For whoever relies on what is
+    there for longer than one read: a push, and what frees content here.
+    """
+
+    def __init__(
+        self, remote: Remote, name: str, cache: IndexCache | None = None, *, wary: bool = False
+    ) -> None:
         self.remote = remote
         self._cache = cache
         self.name = name
-        self._objects: list[IndexObject] | None = None
+        self.wary = wary
+        self._objects: dict[str, IndexObject] | None = None
         self._damaged: list[str] = []
+        self._lists: frozenset[str] = frozenset()
+        self._missed = False
+        self.condemned = Condemned()
+        """What will be deleted, as of the last reading; nothing unless `wary`."""
         self.distrusted: frozenset[Digest] = frozenset()
         """Packs that are known to be bad: what lies there counts as absent."""
 
@@ -67,18 +84,53 @@ class Catalog:
 
         Raises RemoteError, again each time: what could not be listed or read is never "empty".
         """
+        return list(self.named_objects().values())
+
+    def named_objects(self) -> dict[str, IndexObject]:
+        """As `objects`, by their names on the remote."""
         if self._objects is None:
-            objects: list[IndexObject] = []
+            objects: dict[str, IndexObject] = {}
             damaged: list[str] = []
             if layout.read_meta(self.remote) is not None:
-                rows = sorted(
-                    self.remote.list(layout.INDEX), key=lambda row: (row.modified, row.name)
-                )
-                names = [row.name for row in rows]
-                for name, found in zip(names, self._load_all(names), strict=True):
-                    damaged.append(name) if found is None else objects.append(found)
+                if self.wary:
+                    self._read_condemned()
+                objects, damaged = self._look()
             self._objects, self._damaged = objects, damaged
         return self._objects
+
+    def _read_condemned(self) -> None:
+        lists = condemned.read_all(self.remote)
+        self.condemned = condemned.union(lists, self.remote.url)
+        self._lists = frozenset(item.name for item in lists)
+
+    def _look(self) -> tuple[dict[str, IndexObject], list[str]]:
+        """Index objects by name, and names of damaged ones. A name that was gone when it was read
+        was replaced by collection, which writes the new one first: the listing is made again."""
+        for _ in range(_LOOKS):
+            rows = sorted(self.remote.list(layout.INDEX), key=lambda row: (row.modified, row.name))
+            names = [row.name for row in rows]
+            try:
+                found = dict(zip(names, self._load_all(names), strict=True))
+            except NotFound:
+                continue
+            whole = {name: item for name, item in found.items() if item is not None}
+            return whole, [name for name in names if name not in whole]
+        raise RemoteError(
+            f"{self.name}: index objects go while they are read",
+            why="a collection is at work there",
+            fix="run this again later",
+        )
+
+    def is_current(self) -> bool:
+        """True if all that was read is there still and nothing more was condemned since.
+
+        Asked by a push before it acknowledges. Collection deletes index objects before the packs
+        that they name, so this also tells a push that took longer than any time of grace.
+        """
+        lists = {row.name for row in self.remote.list(layout.CONDEMNED)}
+        lists = {name for name in lists if layout.digest_in_name(name) is not None}
+        names = {row.name for row in self.remote.list(layout.INDEX)}
+        return lists <= self._lists and names.issuperset(self.named_objects())
 
     def _load_all(self, names: list[str]) -> list[IndexObject | None]:
         """What each name holds, in order; what is not kept here is read many at a time."""
@@ -95,7 +147,7 @@ class Catalog:
             if kept is None and digest_of(data) != digest:
                 return None
             found = IndexObject(data)
-        except (CorruptContent, NotFound):
+        except CorruptContent:
             return None
         if kept is None and self._cache is not None:
             self._cache.put(digest, data)
@@ -110,13 +162,18 @@ class Catalog:
     def find(self, digest: Digest, kind: int) -> Found | None:
         for candidate in reversed(self.objects()):
             found = candidate.find(digest, kind)
-            if found is not None and found.pack not in self.distrusted:
+            if found is not None and self._counts(found):
                 return found
         return None
 
+    def _counts(self, found: Found) -> bool:
+        return found.pack not in self.distrusted and not self.condemned.names(
+            found.pack, (found.id, found.kind)
+        )
+
     def find_alone(self, digest: Digest) -> Found | None:
         for copy in self.find_all(digest, CHUNK):
-            if copy.codec != DELTA and copy.pack not in self.distrusted:
+            if copy.codec != DELTA and self._counts(copy):
                 return copy
         return None
 
@@ -126,11 +183,23 @@ class Catalog:
         return [found for found in hits if found is not None]
 
     def read(self, pack: Digest, offset: int, length: int) -> bytes:
-        return self.remote.read(layout.pack_object(pack), offset, length)
+        try:
+            return self.remote.read(layout.pack_object(pack), offset, length)
+        except NotFound:
+            self._missed = True
+            raise
+
+    def refresh(self) -> bool:
+        if self._missed:
+            self._missed = False
+            self.forget()
+            return True
+        return False
 
     def forget(self) -> None:
         """Read the index objects again when next asked."""
         self._objects, self._damaged = None, []
+        self._lists, self.condemned = frozenset(), Condemned()
 
     def close(self) -> None:
         self.remote.close()
@@ -163,6 +232,9 @@ class Sibling:
         if len(data) != length:
             raise CorruptContent(f"a pack in {self.name} is shorter than its index says")
         return data
+
+    def refresh(self) -> bool:
+        return False
 
     def close(self) -> None:
         self._store.close()

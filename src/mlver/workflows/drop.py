@@ -85,7 +85,7 @@ def _is_kept_elsewhere(ctx: Context, pointer: Pointer) -> bool:
     with suppress(MlverError):
         if ctx.store.missing(pointer) is None:
             return True
-    for source in places.sources(ctx):
+    for source in places.sources(ctx, wary=True):
         with closing(source):
             if has_blob(source, pointer.oid, pointer.size):
                 return True

@@ -37,7 +37,12 @@ def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None
         ctx.progress.start("fetching", sum(pointer.size for pointer in wanted))
         try:
             pool = stack.enter_context(_pool(ctx, sources))
-            fetched = Fetcher(ctx.store, sources, pool, ctx.progress.step).fetch(wanted)
+            fetcher = Fetcher(ctx.store, sources, pool, ctx.progress.step)
+            fetched = fetcher.fetch(wanted)
+            if fetched.failed and any([source.refresh() for source in sources]):
+                again = fetcher.fetch(fetched.failed)  # collection took a pack meanwhile
+                fetched.fetched |= again.fetched
+                fetched.failed, fetched.bytes = again.failed, again.bytes
         finally:
             ctx.progress.finish()
     outcome.fetched |= fetched.fetched

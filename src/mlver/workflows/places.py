@@ -170,11 +170,13 @@ def _trusted(place: Place) -> Place:
     )
 
 
-def open_place(ctx: Context, place: Place, *, create: bool = False, fresh: bool = False) -> Catalog:
+def open_place(
+    ctx: Context, place: Place, *, create: bool = False, fresh: bool = False, wary: bool = True
+) -> Catalog:
     """The remote of a place. Raises UsageError, RemoteError.
 
     `create`: make the folder beside a git remote, which no person has made. `fresh`: whatever is
-    known of it here is not used, since it is to be checked.
+    known of it here is not used, since it is to be checked. `wary`: see `Catalog`.
     """
     if create and place.origin == "beside":
         with disk_errors("making the store beside git's remote", place.url):
@@ -183,10 +185,11 @@ def open_place(ctx: Context, place: Place, *, create: bool = False, fresh: bool 
     if scheme_and_host(remote.url)[0] in ("", "file"):
         # A folder of this machine: its disk is not asked twice, and a mount that is gone does
         # not come back in seconds; what it holds is as near as a copy would be.
-        return Catalog(remote, place.name)
+        return Catalog(remote, place.name, wary=wary)
     from mlver.remotes.retry import RetryRemote  # random: 5 ms that every filter would pay
 
-    return Catalog(RetryRemote(remote), place.name, None if fresh else index_cache(ctx))
+    cache = None if fresh else index_cache(ctx)
+    return Catalog(RetryRemote(remote), place.name, cache, wary=wary)
 
 
 def index_cache(ctx: Context) -> IndexCache:
@@ -194,10 +197,10 @@ def index_cache(ctx: Context) -> IndexCache:
     return IndexCache(os.path.join(ctx.store.root, FOLDER))
 
 
-def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
+def sources(ctx: Context, name: str | None = None, *, wary: bool = False) -> Iterator[Source]:
     """Places to fetch from, best first; those that cannot be opened are passed over with a word.
 
-    A remote that is not trusted is never contacted: see `untrusted`.
+    A remote that is not trusted is never contacted: see `untrusted`. `wary`: see `Catalog`.
     """
     places = configured(ctx) + beside(ctx)
     own = os.path.join(ctx.repo.common_dir, BESIDE)
@@ -212,7 +215,7 @@ def sources(ctx: Context, name: str | None = None) -> Iterator[Source]:
             yield from _sibling(place)
             continue
         try:
-            yield open_place(ctx, place)
+            yield open_place(ctx, place, wary=wary)
         except MlverError as error:
             ctx.warn(f"{error.what} ({error.why})" if error.why else error.what)
         if place.origin == "beside":

@@ -25,6 +25,7 @@ from mlver.store.record import CHUNK, RECIPE
 from mlver.store.repack import Key, all_records, repack
 from mlver.workflows import places
 from mlver.workflows.context import Context
+from mlver.workflows.push import hold
 
 EXPIRE = 14 * 24 * 3600
 
@@ -53,6 +54,7 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
             if (entry.header.id, entry.header.kind) not in keep
         )
         if not dry_run:
+            hold(ctx, catalog, _freed(ctx, keep))  # before it is gone here
             repack(ctx.store, keep)
             places.index_cache(ctx).clear()
             result.after = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
@@ -83,6 +85,11 @@ def named_pointers(ctx: Context) -> set[Pointer]:
     refs = [*history.all_refs(ctx.repo), *history.reflog_commits(ctx.repo)]
     named = set(history.pointers_between(ctx.repo, refs))
     return named | set(history.staged_anywhere(ctx.repo))
+
+
+def _freed(ctx: Context, keep: set[Key]) -> set[Pointer]:
+    """What this machine names and will not hold any more: collection elsewhere cannot see it."""
+    return {pointer for pointer in named_pointers(ctx) if not _records(ctx, pointer) <= keep}
 
 
 def _stored_blobs(ctx: Context) -> list[tuple[Digest, int, float]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 
 from mlver.errors import MissingContent
-from mlver.exchange import layout
+from mlver.exchange import layout, registered
 from mlver.exchange.push import Pusher, PushResult
 from mlver.exchange.source import Catalog
 from mlver.git import command, history
@@ -42,6 +42,7 @@ def before_push(
         if exclude and not _pushed_before(ctx, remote, catalog):
             wanted = history.pointers_between(ctx.repo, include)
         result = push_pointers(ctx, catalog, wanted)
+        _register(ctx, catalog, url)
         _remember(ctx, remote, catalog)
     return result
 
@@ -60,7 +61,24 @@ def push(
     wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
     place = places.for_push(ctx, name)
     with closing(places.open_place(ctx, place, create=True)) as catalog:
+        layout.ensure_meta(catalog.remote)
+        hold(ctx, catalog, wanted)  # before the push relies on any of it
         return place.name, push_pointers(ctx, catalog, wanted)
+
+
+def hold(ctx: Context, catalog: Catalog, pointers: Iterable[Pointer]) -> None:
+    """Keep on the remote what no git remote was seen to name: `git mlver gc --remote` in another
+    clone cannot know of it."""
+    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    seen = history.pointers_between(ctx.repo, output.decode("ascii").split())
+    registered.hold(catalog.remote, set(pointers).difference(seen))
+
+
+def _register(ctx: Context, catalog: Catalog, url: str) -> None:
+    """Name git's remote on the remote of content, so that collection reads its refs."""
+    folder = places.git_dir_of(ctx, url)
+    if catalog.remote.url != (folder and os.fsdecode(os.path.join(folder, places.BESIDE))):
+        registered.register(catalog.remote, url if folder is None else os.fsdecode(folder))
 
 
 def push_pointers(
