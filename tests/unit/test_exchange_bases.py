@@ -15,14 +15,18 @@ from tests.unit.store_material import add, content, open_store, records_in
 
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.index_object import Found
-from mlver.exchange.push import Pusher
+from mlver.exchange.layout import digest_in_name, pack_object
+from mlver.exchange.orphans import _Adoption
+from mlver.exchange.push import Pusher, _laid_out
 from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
+from mlver.model.recipe import Recipe
 from mlver.remotes.memory import MemoryRemote
 from mlver.store.assemble import read_blob
 from mlver.store.local import LocalStore
-from mlver.store.record import DELTA
+from mlver.store.pack import NewRecord
+from mlver.store.record import DELTA, RAW, RECIPE
 
 FIRST = content("bases", 30_000)
 SECOND = FIRST + b"second"
@@ -98,11 +102,30 @@ def test_adopting_a_pack_looks_at_no_entry_twice(make: Make, remote: MemoryRemot
     push(store, remote, FIRST, SECOND)
     for row in [*remote.list("index/")]:
         remote.delete(row.name)
-    pusher = Pusher(store, Catalog(remote, "remote"), lambda _: None)
-    pusher._entered = entered = Entered()
+    catalog = Catalog(remote, "remote")
+    pusher = Pusher(store, catalog, lambda _: None)
     needed = [pusher._needs(pointer_of(data), {}) for data in (FIRST, SECOND)]
-    pusher._adopt_orphans(needed[0] | needed[1])
+    adoption = _Adoption(store, catalog, needed[0] | needed[1], set())
+    adoption.result.rows = entered = Entered()
+    for row in remote.list("packs/"):
+        pack_id = digest_in_name(row.name)
+        assert pack_id is not None
+        adoption.look_into(row, pack_id)
     assert len(entered) == 2
+
+
+def test_a_recipe_of_another_cut_is_not_adopted(make: Make, remote: MemoryRemote) -> None:
+    """A later version may cut the same content in another way: its chunks were not looked for."""
+    data = content("long", 200_000)
+    add(make("a"), data)
+    rows = ((digest_of(data[:7]), 7), (digest_of(data[7:]), len(data) - 7))
+    body = Recipe(len(data), 0, rows).encode(digest_of(data))
+    record = NewRecord(RECIPE, RAW, len(body), digest_of(data), (body,))
+    _, parts = _laid_out([record])
+    whole = b"".join(parts)
+    remote.create(pack_object(digest_of(whole)), [whole])
+    push(make("a"), remote, data)
+    assert_fetches(make("c"), remote, data)
 
 
 def test_a_delta_and_its_base_arrive_in_an_empty_clone(make: Make, remote: MemoryRemote) -> None:

@@ -3,9 +3,9 @@
 Write order, MUST: mlver.json, packs, index object; the caller lets git write its refs only when
 this has returned. Before that the remote is asked once more whether all that the push relied on is
 there still and none of it is condemned (docs/decisions/0015): if not, it starts again. What the
-remote has is asked of the remote each time. Packs that a killed push
-has left without an index are found by listing, and their records are used, not sent again. Every
-record is decoded and verified before it leaves: a damaged store is never spread.
+remote has is asked of the remote each time. What a killed push has left there is used, not sent
+again (`orphans`). Every record is decoded and verified before it leaves: a damaged store is never
+spread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 
 from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange import layout
+from mlver.exchange.condemned import Key
 from mlver.exchange.index_object import Found, encode
+from mlver.exchange.orphans import adopt, row_of
 from mlver.exchange.source import Catalog, has_blob
 from mlver.model.digest import SIZE, Digest, Hasher, digest_of, short
 from mlver.model.pointer import Pointer
@@ -24,14 +26,14 @@ from mlver.store import pack
 from mlver.store.encode import Encoder
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, HEADER, RAW, RECIPE, Buffer
+from mlver.store.record import CHUNK, DELTA, RAW, RECIPE, Buffer
 
 PACK_LIMIT = 32 * 1024 * 1024
 _IN_FLIGHT = 2
+_ASK_EACH = 100
+"""More packs than these are looked for in one listing: it names a thousand in one answer."""
 _TURNS = 5
 """A push that collection overtakes starts again so often: it sends little each time."""
-
-Key = tuple[Digest, int]
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Pusher:
 
     def _reset(self) -> None:
         self._entered: list[Found] = []
-        self._adopted_alone: set[Digest] = set()  # ids in `_entered` that need no base
+        self._index_name: str | None = None  # of the index object that this turn has written
         self._alone: set[Key] = set()  # deltas here that must stand alone there
         self._bases: set[Digest] = set()  # what must stand alone, since deltas are sent upon it
 
@@ -74,8 +76,12 @@ class Pusher:
         for _ in range(_TURNS):
             self._reset()
             result.absent.clear()
+            if wanted:
+                self._catalog.objects()  # with the lists: what this turn relies on
             self._turn(wanted, result, deep=deep or bool(self._catalog.distrusted))
-            is_current = not wanted or all([self._catalog.is_current(), self._has_packs()])
+            is_current = not wanted or all(
+                [self._catalog.is_current(self._index_name), self._has_packs()]
+            )
             if self._entered or not is_current:
                 self._catalog.forget()
             if is_current:
@@ -101,7 +107,9 @@ class Pusher:
                 continue
             result.sent.add(pointer)
         if needed:
-            self._adopt_orphans(needed)
+            adopted = adopt(self._store, self._catalog, needed, self._bases)
+            self._entered += adopted.rows
+            self._named_packs |= adopted.packs
             self._send(needed, result)
             self._write_index()
 
@@ -111,12 +119,21 @@ class Pusher:
         A pack that was there before us may be old enough to be deleted, and so may one of ours if
         this took longer than the grace. What was in it is sent again.
         """
-        there = {pack: self._remote.size(layout.pack_object(pack)) for pack in self._named_packs}
-        gone = {pack for pack, size in self._named_packs.items() if there[pack] != size}
+        there = self._sizes({layout.pack_object(pack) for pack in self._named_packs})
+        gone = {
+            pack
+            for pack, size in self._named_packs.items()
+            if there.get(layout.pack_object(pack)) != size
+        }
         for pack_id in gone:
             del self._named_packs[pack_id]
         self._catalog.distrusted |= gone
         return not gone
+
+    def _sizes(self, names: set[str]) -> dict[str, int | None]:
+        if len(names) <= _ASK_EACH:
+            return {name: self._remote.size(name) for name in names}
+        return {row.name: row.size for row in self._remote.list(layout.PACKS) if row.name in names}
 
     def _needs(self, pointer: Pointer, known: dict[Key, Location]) -> dict[Key, Location]:
         """Every record of the blob that the remote lacks."""
@@ -163,66 +180,6 @@ class Pusher:
         self._bases.add(base)
         self._need((base, CHUNK), known, wanted)
 
-    def _adopt_orphans(self, needed: dict[Key, Location]) -> None:
-        """Use what packs without an index hold: an earlier push was killed after them."""
-        indexed = {pack_id for item in self._catalog.objects() for pack_id in item.packs()}
-        for row in self._remote.list(layout.PACKS):
-            pack_id = layout.digest_in_name(row.name)
-            if pack_id is None or pack_id in indexed or not needed:
-                continue
-            if pack_id in self._catalog.condemned.packs:
-                continue
-            entries = self._footer(row.name, row.size)
-            if any((e.header.id, e.header.kind) in needed for e in entries):
-                self._named_packs[pack_id] = row.size
-                self._adopt(row.name, pack_id, entries, needed)
-
-    def _adopt(
-        self, name: str, pack_id: Digest, entries: list[pack.Entry], needed: dict[Key, Location]
-    ) -> None:
-        if digest_of(self._remote.read(name)) != pack_id:
-            return  # damaged: as if it were not there
-        for entry in sorted(entries, key=lambda e: e.header.codec == DELTA):
-            key = (entry.header.id, entry.header.kind)
-            if key not in needed:
-                continue
-            found = self._adopted(name, pack_id, entry)
-            if self._is_readable(found, needed):
-                del needed[key]
-                self._entered.append(found)
-                if found.base is None:
-                    self._adopted_alone.add(found.id)
-                else:
-                    self._bases.add(found.base)
-
-    def _is_readable(self, found: Found, needed: dict[Key, Location]) -> bool:
-        """True if what the record needs is there, or will be with this push."""
-        if found.base is None:
-            return True
-        if found.id in self._bases:
-            return False
-        if found.base in self._adopted_alone:
-            return True
-        place = needed.get((found.base, CHUNK))
-        sent = place is not None and place.codec != DELTA
-        return sent or self._catalog.find_alone(found.base) is not None
-
-    def _footer(self, name: str, size: int) -> list[pack.Entry]:
-        wanted = min(size, 64 * 1024)
-        try:
-            found = pack.decode_footer(self._remote.read(name, size - wanted, wanted), size)
-            if isinstance(found, int):
-                found = pack.decode_footer(self._remote.read(name, size - found, found), size)
-        except CorruptContent:
-            return []
-        return [] if isinstance(found, int) else found
-
-    def _adopted(self, name: str, pack_id: Digest, entry: pack.Entry) -> Found:
-        header, base = entry.header, None
-        if header.codec == DELTA:
-            base = Digest(self._remote.read(name, entry.offset + HEADER, SIZE))
-        return _found(pack_id, entry, base)
-
     def _send(self, needed: dict[Key, Location], result: PushResult) -> None:
         groups = list(_groups(needed))
         with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mlver-push") as pool:
@@ -243,7 +200,7 @@ class Pusher:
         self._named_packs[pack_id] = size
         self._catalog.distrusted -= {pack_id}
         bases = map(_base, records)
-        return [_found(pack_id, e, base) for e, base in zip(entries, bases, strict=False)], size
+        return [row_of(pack_id, e, base) for e, base in zip(entries, bases, strict=False)], size
 
     def _built(
         self, records: list[pack.NewRecord]
@@ -278,7 +235,8 @@ class Pusher:
     def _write_index(self) -> None:
         if self._entered:
             data = encode(self._entered)
-            self._create(layout.index_object(digest_of(data)), [data], len(data))
+            self._index_name = layout.index_object(digest_of(data))
+            self._create(self._index_name, [data], len(data))
 
     def _create(self, name: str, parts: list[Buffer], size: int) -> None:
         self._remote.create(name, parts)
@@ -305,11 +263,6 @@ def _laid_out(records: list[pack.NewRecord]) -> tuple[list[pack.Entry], list[Buf
 
 def _base(record: pack.NewRecord) -> Digest | None:
     return Digest(bytes(record.payload[0][:SIZE])) if record.codec == DELTA else None
-
-
-def _found(pack_id: Digest, entry: pack.Entry, base: Digest | None) -> Found:
-    head = entry.header
-    return Found(head.id, head.kind, head.codec, pack_id, entry.offset, head.stored, head.raw, base)
 
 
 def _groups(needed: dict[Key, Location]) -> Iterator[list[Key]]:

@@ -121,8 +121,9 @@ class Catalog:
             fix="run this again later",
         )
 
-    def is_current(self) -> bool:
-        """True if all that was read is there still and nothing more was condemned since.
+    def is_current(self, written: str | None = None) -> bool:
+        """True if all that was read is there still and nothing more was condemned since; and the
+        index object `written`, which collection may have been rewriting under that very name.
 
         Asked by a push before it acknowledges. Collection deletes index objects before the packs
         that they name, so this also tells a push that took longer than any time of grace.
@@ -130,7 +131,8 @@ class Catalog:
         lists = {row.name for row in self.remote.list(layout.CONDEMNED)}
         lists = {name for name in lists if layout.digest_in_name(name) is not None}
         names = {row.name for row in self.remote.list(layout.INDEX)}
-        return lists <= self._lists and names.issuperset(self.named_objects())
+        needed = {*self.named_objects(), *([] if written is None else [written])}
+        return lists <= self._lists and names >= needed
 
     def _load_all(self, names: list[str]) -> list[IndexObject | None]:
         """What each name holds, in order; what is not kept here is read many at a time."""
