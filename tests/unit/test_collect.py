@@ -300,6 +300,20 @@ def calls_of(act: Callable[[World, Remote], object], start: World) -> int:
     return count
 
 
+def from_call(number: int) -> Callable[[], None]:
+    """Something that dies when it is called for the `number`th time, and stays dead: no lock is
+    removed on the way out."""
+    count = 0
+
+    def before() -> None:
+        nonlocal count
+        count += 1
+        if count > number:
+            raise Killed
+
+    return before
+
+
 def at_call(number: int, act: Callable[[], object]) -> Callable[[], None]:
     """Something that acts when it is called for the `number`th time, once."""
     count = 0
@@ -370,20 +384,100 @@ def test_a_push_at_each_call_of_collection_loses_nothing(world: World) -> None:
 
 
 def test_collection_that_is_killed_at_any_call_goes_on_later(world: World) -> None:
-    def die() -> None:
-        raise Killed
-
     for start in states(world):
         for number in range(calls_of(World.gc, start)):
             here = start.copy()
             with pytest.raises(Killed):
-                here.gc(Watched(here.remote, at_call(number, die)))
+                here.gc(Watched(here.remote, from_call(number)))
+            here.restores(KEPT)
             here.push("a", MIXED)
             settle(here)
             here.restores(KEPT, MIXED)
             forget(here, MIXED)
             settle(here)
             assert len(here.names("packs/")) == 1 and not here.names("gc/")
+
+
+def test_a_push_that_died_late_misleads_nobody_while_its_packs_are_deleted(world: World) -> None:
+    """It read before anything was condemned, slept through the grace, wrote its index, which names
+    a recipe whose chunks are going, and died. Another push finds that recipe."""
+    start = list(states(world))[2]
+
+    def sleeper(here: World, catalog: Catalog) -> None:
+        with pytest.raises(Killed):
+            Pusher(here.stores["a"], catalog, lambda _: None).push([pointer_of(MIXED)])
+        with contextlib.suppress(RemoteError):
+            here.push("a", MIXED)
+
+    gave_way = 0
+    for number in range(last_look(start)):
+        here = start.copy()
+        catalog = SleepyCatalog(here.remote, "remote", wary=True)
+        catalog.objects()
+        catalog.condemned, catalog._lists = Condemned(), frozenset()  # as it was before
+        watched = Watched(here.remote, at_call(number, partial(sleeper, here, catalog)))
+        try:
+            here.gc(watched)
+        except BusyError:
+            gave_way += 1
+        if pointer_of(MIXED) not in here.refs:
+            here.push("a", MIXED)
+        settle(here)
+        here.restores(KEPT, MIXED)
+    assert gave_way
+
+
+def last_look(start: World) -> int:
+    """The call of a run by which it last looks at the index: from then on until its packs have
+    gone, nothing but the grace helps."""
+    looks = [0]
+    calls = 0
+
+    class Looks(Watched):
+        def list(self, prefix: str) -> Iterator[RemoteObject]:
+            if prefix == layout.INDEX:
+                looks[0] = calls + 1
+            return super().list(prefix)
+
+    def one() -> None:
+        nonlocal calls
+        calls += 1
+
+    here = start.copy()
+    here.gc(Looks(here.remote, one))
+    return looks[0]
+
+
+class SleepyCatalog(Catalog):
+    """Whoever pushes with it dies before it looks again."""
+
+    def is_current(self, written: str | None = None) -> bool:
+        raise Killed
+
+
+def test_whoever_may_not_delete_leaves_no_lock(world: World) -> None:
+    class Refusing(Watched):
+        def delete(self, name: str) -> None:
+            raise RemoteError("cannot delete")
+
+    before = world.names("")
+    forget(world, DEAD)
+    world.later()
+    with pytest.raises(RemoteError, match="cannot delete"):
+        world.gc(Refusing(world.remote, lambda: None))
+    assert world.names("") == before
+
+
+def test_only_what_is_really_a_pointer_must_be_there(world: World) -> None:
+    forget(world, DEAD)
+    catalog = Catalog(world.remote, "remote")
+    other_size = Pointer(digest_of(KEPT), 7)
+    roots = [pointer_of(KEPT), other_size]
+    quoted = [pointer_of(b"quoted"), pointer_of(DEAD)]
+    found = collect.plan(catalog, [], roots, now=world.now, alike=quoted)
+    assert not found.missing and len(found.live) == 2, "what looks like a pointer is kept"
+    with pytest.raises(MissingContent):
+        collect.plan(catalog, [], [*roots, pointer_of(b"quoted")], now=world.now)
 
 
 class Turns:

@@ -8,6 +8,7 @@ clone of a plain path just works, also of what was never pushed).
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -133,6 +134,15 @@ class Catalog:
         names = {row.name for row in self.remote.list(layout.INDEX)}
         needed = {*self.named_objects(), *([] if written is None else [written])}
         return lists <= self._lists and names >= needed
+
+    def since(self, known: Container[str]) -> list[IndexObject]:
+        """Index objects that are there now and have none of these names, for collection. Raises
+        RemoteError, CorruptContent."""
+        rows = [row.name for row in self.remote.list(layout.INDEX)]
+        found = self._load_all([name for name in rows if name not in known])
+        if None in found:
+            raise CorruptContent(f"{self.name}: an index object that has just come is damaged")
+        return [item for item in found if item is not None]
 
     def _load_all(self, names: list[str]) -> list[IndexObject | None]:
         """What each name holds, in order; what is not kept here is read many at a time."""

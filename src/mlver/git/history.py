@@ -82,21 +82,23 @@ def staged_anywhere(repo: Repo) -> dict[Pointer, bytes]:
 
     Raises RepositoryError where one cannot be read: what it names would go unseen.
     """
+    result = staged_pointers(repo) if repo.worktree is not None else {}
+    for folder, env in git_folders(repo):
+        if os.path.exists(os.path.join(folder, b"index")):
+            output = command.run(["ls-files", "-s", "-z", "--full-name"], cwd=folder, env=env)
+            result = {**_named(repo, index_entries(output)), **result}
+    return result
+
+
+def git_folders(repo: Repo) -> list[tuple[bytes, dict[str, str]]]:
+    """The common git directory and that of every linked worktree, also of one whose folder is
+    away; each with the environment in which git works there."""
     linked = os.path.join(repo.common_dir, b"worktrees")
     folders = [repo.common_dir]
     with suppress(FileNotFoundError):
         folders += [os.path.join(linked, name) for name in sorted(os.listdir(linked))]
     env = {key: value for key, value in os.environ.items() if key not in _OF_ONE_WORKTREE}
-    result = staged_pointers(repo) if repo.worktree is not None else {}
-    for folder in folders:
-        if os.path.exists(os.path.join(folder, b"index")):
-            output = command.run(
-                ["ls-files", "-s", "-z", "--full-name"],
-                cwd=folder,
-                env={**env, "GIT_DIR": os.fsdecode(folder)},
-            )
-            result = {**_named(repo, index_entries(output)), **result}
-    return result
+    return [(folder, {**env, "GIT_DIR": os.fsdecode(folder)}) for folder in folders]
 
 
 _OF_ONE_WORKTREE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")

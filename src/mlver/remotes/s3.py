@@ -67,6 +67,12 @@ class S3Remote(Remote):
         self._connected: tuple[int, Any] | None = None
         self._refuses_conditions = False
         self._bucket_answered = False
+        self._hidden = 0
+
+    @property
+    def hidden(self) -> int:
+        """See `Remote.hidden`: a versioned bucket (Object Lock needs one) writes a marker."""
+        return self._hidden
 
     @property
     def url(self) -> str:
@@ -157,7 +163,8 @@ class S3Remote(Remote):
         check_name(name)
         with self._explained("delete", name):
             try:
-                self.client().delete_object(**self.key(name))
+                answer = self.client().delete_object(**self.key(name))
+                self._hidden += bool(answer.get("DeleteMarker"))
             except client_error() as error:
                 if code_of(error) != "NoSuchKey":
                     raise
@@ -238,6 +245,7 @@ class S3Remote(Remote):
                 if status_of(error) in (403, 405, 501):
                     return False
                 raise
+        self._hidden += sum(bool(row.get("DeleteMarker")) for row in answer.get("Deleted", []))
         left = undeleted(answer, keys)
         if left:
             # One of them alone, for its own words; where that now goes well, the batch is repeated.
