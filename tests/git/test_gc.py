@@ -234,3 +234,20 @@ def test_content_that_comes_back_after_it_was_condemned_is_sent_again(
 def test_gc_without_remote_says_what_there_is(work: Clone) -> None:
     done = work.attempt("mlver", "gc")
     assert done.code == 2 and "prune" in done.err
+
+
+def test_what_drop_leaves_on_the_remote_alone_is_held_there(
+    box: Sandbox, work: Clone, far: Path, team: Path
+) -> None:
+    """The branch that named it goes; this clone's index still does."""
+    work.git("switch", "-q", "-c", "topic")
+    work.given("gone", {"gone.bin": GONE})
+    work.git("push", "-q", "origin", "topic")
+    work.mlver("prune", "--yes", "--expire-days", "0")
+    work.git("push", "-q", "origin", ":topic")
+    work.mlver("drop", "gone.bin")
+    clone = box.clone(far, "second")
+    clone.mlver("remote", "add", "team", str(team))
+    assert collect(clone, team) == 0
+    work.mlver("checkout", "gone.bin")
+    assert work.read("gone.bin") == GONE

@@ -14,7 +14,7 @@ import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from mlver.errors import MlverError
+from mlver.errors import BusyError, MlverError
 from mlver.exchange import layout
 from mlver.exchange.source import Catalog
 from mlver.git import history
@@ -55,6 +55,12 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
         )
         if not dry_run:
             hold(ctx, catalog, _freed(ctx, keep))  # before it is gone here
+            if not catalog.is_current():
+                raise BusyError(
+                    f"{catalog.name} changed while it was asked what it holds",
+                    why="git mlver gc --remote works there; nothing was freed here",
+                    fix="git mlver prune, again",
+                )
             repack(ctx.store, keep)
             places.index_cache(ctx).clear()
             result.after = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
