@@ -217,3 +217,19 @@ def test_track_lists_the_patterns_in_force(pushed: Clone) -> None:
     assert listed == [{"file": ".gitattributes", "pattern": "*.bin"}]
     after = checked("track", pushed.json("track", "*.csv"))["patterns"]
     assert [row["pattern"] for row in after] == ["*.bin", "*.csv"]
+
+
+def test_remote_compact_says_what_was_merged(pushed: Clone) -> None:
+    for name in "xyz":
+        pushed.commit(name, {f"{name}.bin": content(name)})
+        pushed.git("push", "-q", "origin", "main")
+    done = checked("remote-compact", pushed.json("remote", "compact"))
+    assert (done["objects_before"], done["objects_after"], done["merged"]) == (4, 1, 4)
+    again = checked("remote-compact", pushed.json("remote", "compact"))
+    assert again["object"] is None and again["objects_after"] == 1
+    assert "nothing to merge" in pushed.mlver("remote", "compact").out
+    pushed.mlver("drop")
+    shutil.rmtree(pushed.store / "packs")
+    pushed.mlver("pull")
+    assert pushed.read("x.bin") == content("x")
+    assert pushed.json("fsck", "--remote")["ok"]

@@ -234,6 +234,7 @@ git mlver remote add team /shared/mlver/project --share
 git mlver remote add team s3://bucket/project --set profile=data
 git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
+git mlver remote compact              # when a push says that there are many index objects
 """,
     "status": """\
 \\b

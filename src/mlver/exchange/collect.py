@@ -17,7 +17,8 @@ from mlver.errors import BusyError, CorruptContent, MissingContent, RemoteError
 from mlver.exchange import condemned, layout
 from mlver.exchange.condemned import Condemned, Key, Listed
 from mlver.exchange.gc_lock import GcLock
-from mlver.exchange.index_object import encode
+from mlver.exchange.index_object import Found
+from mlver.exchange.paged_writer import encoded
 from mlver.exchange.reach import Reach, Rows
 from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, digest_of, short
@@ -76,7 +77,7 @@ def plan(
     `alike`: roots of which only what is there counts, such as a pointer that a text quotes.
     """
     catalog.forget()
-    catalog.objects()  # before the packs: whatever an index names is then among them
+    catalog.whole_objects()  # before the packs: whatever an index names is then among them
     packs = _packs(catalog)
     rows = _rows(catalog, packs)
     reach = Reach(catalog, rows)
@@ -94,8 +95,7 @@ def plan(
         live_packs |= packs.keys() - {row.pack for copies in rows.values() for row in copies}
     result = Plan(packs, frozenset(live_packs), missing=missing)
     result.reach = reach
-    indexed = {pack for item in catalog.objects() for pack in item.packs()}
-    result.absent = frozenset(indexed - packs.keys())
+    result.absent = frozenset(catalog.packs() - packs.keys())
     dead = packs.keys() - live_packs
     old = {pack for pack in dead if now - packs[pack].modified >= grace}
     _decide(result, lists, reach, frozenset(dead), frozenset(old), live, now, grace)
@@ -208,7 +208,8 @@ def _forget_rows(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
     """
     gone = todo.doomed | todo.absent
     objects = catalog.named_objects()
-    known, spent = set(objects), []
+    known: set[str] = set(objects)
+    spent: dict[str, list[Found]] = {}
     for name, item in objects.items():
         rows = list(item)
         kept = [
@@ -219,19 +220,18 @@ def _forget_rows(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
         if len(kept) == len(rows):
             continue
         if kept:
-            data = encode(kept)
-            known.add(layout.index_object(digest_of(data)))
-            _write(catalog, layout.index_object(digest_of(data)), data)
-        spent.append(name)
+            new, data = encoded(kept)
+            known.add(new)
+            _write(catalog, new, data)
+        spent[name] = rows
     _give_way(catalog, todo, known)
     lock.delete(spent)
     catalog.forget()
     try:
         _give_way(catalog, todo, known)
     except BusyError:
-        for name in spent:  # somebody may have relied on them meanwhile
-            data = encode(objects[name])
-            _write(catalog, layout.index_object(digest_of(data)), data)
+        for rows in spent.values():  # somebody may have relied on them meanwhile
+            _write(catalog, *encoded(rows))
         raise
 
 

@@ -41,7 +41,7 @@ def adopt(
 
     `bases`: what must stand alone there, since deltas are sent upon it; grows by those adopted.
     """
-    indexed = {pack_id for item in catalog.objects() for pack_id in item.packs()}
+    indexed = catalog.packs()
     work = _Adoption(store, catalog, needed, bases)
     for row in catalog.remote.list(layout.PACKS):
         pack_id = layout.digest_in_name(row.name)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from mlver.errors import MissingContent, MlverError, RefusedError, RemoteError, UsageError
 from mlver.exchange.index_cache import FOLDER, IndexCache
-from mlver.exchange.source import Catalog, Sibling, Source
+from mlver.exchange.sibling import Sibling
+from mlver.exchange.source import Catalog, Source
 from mlver.git import command
 from mlver.git.config import check_value, set_value, unset_section
 from mlver.remotes.address import scheme_and_host
@@ -188,13 +189,13 @@ def open_place(
         return Catalog(remote, place.name, wary=wary)
     from mlver.remotes.retry import RetryRemote  # random: 5 ms that every filter would pay
 
-    cache = None if fresh else index_cache(ctx)
+    cache = index_cache(ctx, scratch=fresh)
     return Catalog(RetryRemote(remote), place.name, cache, wary=wary)
 
 
-def index_cache(ctx: Context) -> IndexCache:
-    """Where index objects of remotes are kept."""
-    return IndexCache(os.path.join(ctx.store.root, FOLDER))
+def index_cache(ctx: Context, *, scratch: bool = False) -> IndexCache:
+    """Where index objects of remotes are kept. `scratch`: see `IndexCache`."""
+    return IndexCache(os.path.join(ctx.store.root, FOLDER), scratch=scratch)
 
 
 def sources(ctx: Context, name: str | None = None, *, wary: bool = False) -> Iterator[Source]:

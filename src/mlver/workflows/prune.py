@@ -73,6 +73,8 @@ def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Ke
     now = time.time()
     result, keep = Pruned(), set[Key]()
     remote = _Remote(catalog)
+    with suppress(MlverError):  # a remote that does not answer holds nothing, below
+        catalog.prepare({entry.header.id for _, entry in all_records(ctx.store)})
     for oid, size, modified in _stored_blobs(ctx):
         pointer = Pointer(oid, size)
         is_named = by_oid.get(oid) == pointer

@@ -23,6 +23,9 @@ from mlver.store import recovery
 from mlver.workflows import places
 from mlver.workflows.context import Context
 
+_MANY = 300
+"""Index objects of a remote: a fresh clone reads each of them, eight at a time."""
+
 
 def before_push(
     ctx: Context, remote: str, url: str, updates: Sequence[tuple[str, str]]
@@ -92,6 +95,11 @@ def push_pointers(
         result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
     finally:
         ctx.progress.finish()
+    if catalog.listed > _MANY:
+        ctx.warn(
+            f"{catalog.name} has {catalog.listed} index objects; git mlver remote compact"
+            " makes few of them, and every clone faster"
+        )
     if result.absent:
         raise _absent(ctx, wanted, result)
     return result

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from mlver.cli.commands.remote_compact import compact
 from mlver.cli.options import JSON, opened, print_json
 from mlver.cli.output import escape
 
@@ -101,3 +102,6 @@ def trust(name: str) -> None:
     with opened() as ctx:
         place = trust(ctx, name)
     click.echo(f"{escape(place.name)} is trusted at {escape(place.url)}", err=True)
+
+
+command.add_command(compact)
