@@ -228,7 +228,7 @@ def test_remote_compact_says_what_was_merged(pushed: Clone) -> None:
     again = checked("remote-compact", pushed.json("remote", "compact"))
     assert again["object"] is None and again["objects_after"] == 1
     assert "nothing to merge" in pushed.mlver("remote", "compact").out
-    pushed.mlver("drop")
+    pushed.mlver("drop", ".")
     shutil.rmtree(pushed.store / "packs")
     pushed.mlver("pull")
     assert pushed.read("x.bin") == content("x")

@@ -89,3 +89,19 @@ def test_a_bucket_that_is_gone_refuses_the_push_and_loses_nothing(
     clone = trusting(box, far, "second")
     clone.mlver("pull")
     assert clone.read("c.bin") == content(3)
+
+
+def test_a_compacted_index_in_a_bucket_serves_clones_and_pushes(
+    box: Sandbox, far: Path, team: Clone
+) -> None:
+    team.commit("two", {"c.bin": content(3)})
+    team.git("push", "-q")
+    done = team.json("remote", "compact")
+    assert (done["objects_before"], done["objects_after"]) == (2, 1)
+    team.commit("three", {"d.bin": content(4)})
+    team.git("push", "-q")
+    clone = trusting(box, far, "second")
+    clone.mlver("pull")
+    assert clone.read("a.bin") == content(1, 300 * KIB) and clone.read("d.bin") == content(4)
+    assert clone.json("fsck", "--remote")["ok"]
+    assert team.json("remote", "compact", "team")["objects_after"] == 1
