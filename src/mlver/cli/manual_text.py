@@ -75,7 +75,7 @@ mlver.remote.NAME.retentionDays, mlver.remote.NAME.retentionMode::
 How long S3 keeps a pack or an index object from being deleted (Object Lock), GOVERNANCE or
 COMPLIANCE. 0 days, the default: not at all. Collection has to wait for it.
 
-mlver.remote.NAME.probed, .conditionalPut, .contentMd5, .ranges, .consistentListing::
+mlver.remote.NAME.probed, .conditionalPut, .contentMd5, .signedBody, .ranges, .consistentListing::
 What the server of an S3 remote was seen to do, and where. Written by `git mlver remote add`.
 
 mlver.trust.NAME.url::

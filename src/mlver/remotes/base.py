@@ -90,6 +90,7 @@ class Capabilities:
     place: str
     conditional_put: bool
     content_md5: bool
+    signed_body: bool
     ranges: bool
     consistent_listing: bool
 

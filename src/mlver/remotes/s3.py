@@ -140,7 +140,9 @@ class S3Remote(Remote):
         check_name(name)
         if not self._is_conditional() and self.size(name) is not None:
             return False
-        words = {**self.key(name), **self._retention(name), "ContentMD5": content_md5(parts)}
+        words = {**self.key(name), **self._retention(name)}
+        if "ObjectLockMode" in words or not self._signs_bodies():  # AWS asks for it with a lock
+            words["ContentMD5"] = content_md5(parts)
         try:
             # Also where it is not known whether the server heeds it: then it did no harm.
             return self._put(name, {**words, "IfNoneMatch": "*"}, parts)
@@ -283,6 +285,12 @@ class S3Remote(Remote):
         if self._refuses_conditions or not self.settings.conditional_put:
             return False
         return self.settings.seen_at(self.client().meta.endpoint_url)
+
+    def _signs_bodies(self) -> bool:
+        """Was this very server seen to refuse a body that is not the signed one?"""
+        return bool(self.settings.signed_body) and self.settings.seen_at(
+            self.client().meta.endpoint_url
+        )
 
     def _is_missing(self, error: Exception) -> bool:
         """Does the answer say that the bucket is there, and the key is not?"""

@@ -40,6 +40,7 @@ def settings_of(found: Capabilities) -> dict[str, str]:
         "probed": found.place,
         "conditionalPut": str(found.conditional_put).lower(),
         "contentMd5": str(found.content_md5).lower(),
+        "signedBody": str(found.signed_body).lower(),
         "ranges": str(found.ranges).lower(),
         "consistentListing": str(found.consistent_listing).lower(),
     }
@@ -53,8 +54,8 @@ def doubts(found: Capabilities) -> list[str]:
             "it takes no If-None-Match on PutObject: two first pushes at the same moment could"
             " replace each other's mlver.json (a versioned bucket may be why)"
         )
-    if not found.content_md5:
-        said.append("it does not check Content-MD5: what breaks on the way up is found by readers")
+    if not found.content_md5 and not found.signed_body:
+        said.append("it checks no digest of a body: what breaks on the way up is found by readers")
     if not found.ranges:
         said.append("it answers no ranges: nothing can be fetched from it")
     if not found.consistent_listing:
