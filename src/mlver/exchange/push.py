@@ -10,22 +10,23 @@ spread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange import layout
 from mlver.exchange.condemned import Key
 from mlver.exchange.index_object import Found
 from mlver.exchange.orphans import adopt, row_of
+from mlver.exchange.outgoing import Stretch, laid_out, stretch_of, stretches
 from mlver.exchange.paged_writer import encoded
 from mlver.exchange.sending import groups, look_ahead
 from mlver.exchange.source import Catalog, has_blob
-from mlver.model.digest import SIZE, Digest, Hasher, digest_of, short
+from mlver.model.digest import Digest, Hasher, digest_of, short
 from mlver.model.pointer import Pointer
 from mlver.store import pack
-from mlver.store.encode import Encoder
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
 from mlver.store.record import CHUNK, DELTA, RAW, RECIPE, Buffer
@@ -186,28 +187,28 @@ class Pusher:
     def _send(self, needed: dict[Key, Location], result: PushResult) -> None:
         packs = list(groups(needed))
         with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mlver-push") as pool:
-            for entered, size in pool.map(self._send_pack, packs):
+            for entered, size in pool.map(partial(self._send_pack, needed), packs):
                 self._entered += entered
                 result.bytes += size
                 result.packs += 1
 
-    def _send_pack(self, keys: list[Key]) -> tuple[list[Found], int]:
+    def _send_pack(
+        self, places: Mapping[Key, Location], keys: list[Key]
+    ) -> tuple[list[Found], int]:
         """Build one pack, write it, and see that it is there (on a pool thread)."""
-        records = []
-        for digest, kind in keys:
-            records.append(self._record(digest, kind))
-            self._tell(records[-1].raw)
-        pack_id, entries, parts = self._built(records)
+        pieces = []
+        for piece in stretches(self._store, keys, places, self._alone):
+            pieces.append(piece)
+            self._tell(sum(header.raw for header in piece.headers))
+        pack_id, entries, parts = self._built(pieces)
         size = sum(map(len, parts))
         self._create(layout.pack_object(pack_id), parts, size)
         self._named_packs[pack_id] = size
         self._catalog.distrusted -= {pack_id}
-        bases = map(_base, records)
+        bases = [base for piece in pieces for base in piece.bases]
         return [row_of(pack_id, e, base) for e, base in zip(entries, bases, strict=False)], size
 
-    def _built(
-        self, records: list[pack.NewRecord]
-    ) -> tuple[Digest, list[pack.Entry], list[Buffer]]:
+    def _built(self, pieces: list[Stretch]) -> tuple[Digest, list[pack.Entry], list[Buffer]]:
         """Id, entries and bytes of a pack of these records, under a name that is not condemned.
 
         The same records make the same pack, and one of that name may be about to be deleted: what
@@ -217,8 +218,8 @@ class Pusher:
         turn = 0
         while True:
             salt = b"mlver/1 salt %d" % turn
-            extra = [pack.NewRecord(CHUNK, RAW, len(salt), digest_of(salt), (salt,))]
-            entries, parts = _laid_out(records + extra if turn else records)
+            extra = pack.NewRecord(CHUNK, RAW, len(salt), digest_of(salt), (salt,))
+            entries, parts = laid_out([*pieces, stretch_of(extra)] if turn else pieces)
             hasher = Hasher()
             for part in parts:
                 hasher.update(part)
@@ -226,14 +227,6 @@ class Pusher:
             if pack_id not in self._catalog.condemned.packs:
                 return pack_id, entries, parts
             turn += 1
-
-    def _record(self, digest: Digest, kind: int) -> pack.NewRecord:
-        """The record to send, verified: as it lies here, or decoded where it must stand alone."""
-        header, payload = self._store.record(digest, kind)
-        data = self._store.codec().decode(header, payload, self._store.full_chunk)
-        if (digest, kind) in self._alone:
-            return Encoder(self._store).record(digest, data)
-        return pack.NewRecord(kind, header.codec, header.raw, digest, (payload,))
 
     def _write_index(self) -> None:
         if self._entered:
@@ -251,19 +244,3 @@ class Pusher:
                 why=f"{name} has {kept} bytes there, {size} were sent",
                 fix="git mlver push, again; then git mlver fsck --remote",
             )
-
-
-def _laid_out(records: list[pack.NewRecord]) -> tuple[list[pack.Entry], list[Buffer]]:
-    parts: list[Buffer] = [pack.PACK_HEADER]
-    entries: list[pack.Entry] = []
-    end = len(pack.PACK_HEADER)
-    for record in records:
-        header, record_parts = record.parts()
-        entries.append(pack.Entry(header, end))
-        end += entries[-1].length
-        parts += record_parts
-    return entries, [*parts, pack.encode_footer(entries, end)]
-
-
-def _base(record: pack.NewRecord) -> Digest | None:
-    return Digest(bytes(record.payload[0][:SIZE])) if record.codec == DELTA else None
