@@ -44,7 +44,8 @@ def read_blob(store: LocalStore, pointer: Pointer) -> Buffer:
     """A blob that fits memory, whole and verified. Raises MissingContent, CorruptContent."""
     place = store.locate(pointer.oid)
     if place is not None:
-        data: Buffer = store.chunk(pointer.oid)
+        header, payload = store.record_at(place, pointer.oid)
+        data = store.codec().decode(header, payload, store.full_chunk)
     else:
         data = b"".join(_bounded(store, pointer))
     if len(data) != pointer.size:
@@ -82,18 +83,19 @@ def stream_blob(
 
 
 def stream_rows(
-    store: LocalStore, rows: Iterable[Row], pool: ThreadPoolExecutor
+    store: LocalStore, rows: Iterable[Row], pool: ThreadPoolExecutor, *, check: bool = True
 ) -> Iterator[list[Buffer]]:
     """The chunks of `rows` in order, each verified, decoded some runs ahead on `pool`.
 
-    What is yielded is valid until the next is asked for: its memory is used again.
+    Not `check`: they are not, for the caller hashes the whole. What is yielded is valid until the
+    next is asked for: its memory is used again.
     """
     pending: deque[Future[tuple[list[Buffer], bytearray]]] = deque()
     spare: list[bytearray] = []  # fresh memory for each run would cost more than the reading
     try:
         for run in _runs(store, rows):
             buffer = spare.pop() if spare else bytearray(_BUFFER)
-            pending.append(pool.submit(_decode_run, store, run, buffer))
+            pending.append(pool.submit(_decode_run, store, run, buffer, check))
             if len(pending) > _AHEAD:
                 parts, buffer = pending.popleft().result()
                 yield parts
@@ -137,8 +139,10 @@ def _extend(run: _Run, digest: Digest, place: Location) -> bool:
     return True
 
 
-def _decode_run(store: LocalStore, run: _Run, buffer: bytearray) -> tuple[list[Buffer], bytearray]:
-    """The run's chunks, verified; those stored raw are views of `buffer`."""
+def _decode_run(
+    store: LocalStore, run: _Run, buffer: bytearray, check: bool
+) -> tuple[list[Buffer], bytearray]:
+    """The run's chunks, verified if asked for; those stored raw are views of `buffer`."""
     if run.length > len(buffer):  # one record longer than a chunk of ours can be
         buffer = bytearray(run.length)
     data = store.read_span_into(run.pack, run.offset, memoryview(buffer)[: run.length])
@@ -146,7 +150,7 @@ def _decode_run(store: LocalStore, run: _Run, buffer: bytearray) -> tuple[list[B
     parts = []
     for digest, start, size in run.ids:
         header, payload = split_record(data[start : start + size], digest, CHUNK)
-        parts.append(decode(header, payload, store.full_chunk))
+        parts.append(decode(header, payload, store.full_chunk, check=check))
     return parts, buffer
 
 

@@ -304,6 +304,12 @@ class LocalStore:
         place = self.locate(digest, kind)
         if place is None:
             raise MissingContent(f"content {short(digest)} is not in this store")
+        return self.record_at(place, digest, kind)
+
+    def record_at(
+        self, place: Location, digest: Digest, kind: int = CHUNK
+    ) -> tuple[Header, Buffer]:
+        """As `record`, where its place is known already. Raises CorruptContent."""
         data = self.read_span(place.pack, place.offset, HEADER + place.stored)
         return split_record(data, digest, kind)
 
