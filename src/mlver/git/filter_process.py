@@ -8,8 +8,7 @@ leaves the process alive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlver.git.pktline import PacketReader, PacketWriter, ProtocolError
 
@@ -19,8 +18,7 @@ DELAYED = None
 """What `smudge` returns where the content will come later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One file, as git describes it. `path` is relative to the worktree's top."""
 
     path: bytes

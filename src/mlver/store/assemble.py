@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, MissingContent
 from mlver.model.digest import Digest, short
@@ -24,20 +23,24 @@ from mlver.store.index import Location
 from mlver.store.local import LocalStore, batched, split_record
 from mlver.store.record import CHUNK, HEADER, Buffer
 
+if TYPE_CHECKING:  # it loads logging: 5 ms that every filter would pay
+    from concurrent.futures import Future, ThreadPoolExecutor
+
 RUN = 2 * 1024 * 1024
 """A run of records is read at once up to about this many bytes."""
 _AHEAD = 4
 _BUFFER = RUN + MAX + HEADER
 
 
-@dataclass(slots=True)
 class _Run:
-    """Records that follow one another in one pack."""
+    """Records that follow one another in one pack; `ids`: id, offset in the run, length of header
+    and payload."""
 
-    pack: str
-    offset: int
-    length: int
-    ids: list[tuple[Digest, int, int]]  # id, offset in the run, length of header and payload
+    __slots__ = ("ids", "length", "offset", "pack")
+
+    def __init__(self, pack: str, offset: int, first: Digest, length: int) -> None:
+        self.pack, self.offset, self.length = pack, offset, length
+        self.ids = [(first, 0, length)]
 
 
 def read_blob(store: LocalStore, pointer: Pointer) -> Buffer:
@@ -123,8 +126,7 @@ def _runs(store: LocalStore, rows: Iterable[Row]) -> Iterator[_Run]:
             continue
         if run is not None:
             yield run
-        size = HEADER + place.stored
-        run = _Run(place.pack, place.offset, size, [(digest, 0, size)])
+        run = _Run(place.pack, place.offset, digest, HEADER + place.stored)
     if run is not None:
         yield run
 

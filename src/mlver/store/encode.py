@@ -7,8 +7,6 @@ that it does not shrink. The odds live per blob and are hints, so that threads m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from mlver.errors import MlverError
 from mlver.model.digest import Digest
 from mlver.store.local import LocalStore
@@ -23,14 +21,12 @@ _MIN_DELTA = 512
 """Shorter chunks are not worth a base."""
 
 
-@dataclass(slots=True)
 class Odds:
     """How an attempt has fared lately; says whether to make it again."""
 
-    every: int = 16
-    patience: int = 3
-    _failures: int = 0
-    _skipped: int = 0
+    def __init__(self, every: int = 16, patience: int = 3) -> None:
+        self.every, self.patience = every, patience
+        self._failures = self._skipped = 0
 
     def worth_trying(self) -> bool:
         if self._failures < self.patience:
@@ -42,13 +38,13 @@ class Odds:
         self._failures = 0 if paid else self._failures + 1
 
 
-@dataclass(slots=True)
 class Encoder:
     """Encodes the new chunks of one blob."""
 
-    store: LocalStore
-    compression: Odds = field(default_factory=Odds)
-    deltas: Odds = field(default_factory=lambda: Odds(every=64, patience=8))
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+        self.compression = Odds()
+        self.deltas = Odds(every=64, patience=8)
 
     def record(
         self, digest: Digest, data: Buffer, base: Digest | None = None, kind: int = CHUNK

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, MissingContent
 from mlver.model.digest import Digest, digest_of
@@ -30,6 +30,9 @@ from mlver.store.pack import NewRecord
 from mlver.store.record import RECIPE
 from mlver.store.session import Session
 from mlver.store.windows import WINDOW, ReadInto, Window, WindowReader, fill
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _QUEUE = 1024 * 1024
 
@@ -172,6 +175,8 @@ class Ingest:
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # only a long blob needs it
+
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="mlver-ingest")
         return self._pool
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from mlver.model.digest import Digest, Hasher
+from mlver.model.digest import Hasher
 from mlver.store.chunker import MAX, Chunker, spans
 
 ReadInto = Callable[[memoryview], int]
@@ -22,14 +21,13 @@ WINDOW = 4 * 1024 * 1024
 _AHEAD = 3
 
 
-@dataclass(slots=True)
 class Window:
     """A stretch of the blob: whole chunks, by (start in `buffer`, length)."""
 
-    buffer: bytearray
-    offset: int
-    spans: list[tuple[int, int]]
-    ids: list[Digest] = field(default_factory=list)
+    __slots__ = ("buffer", "offset", "spans")
+
+    def __init__(self, buffer: bytearray, offset: int, spans: list[tuple[int, int]]) -> None:
+        self.buffer, self.offset, self.spans = buffer, offset, spans
 
     def view(self, start: int, length: int) -> memoryview:
         return memoryview(self.buffer)[start : start + length]

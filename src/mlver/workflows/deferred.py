@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mlver.errors import MlverError
 from mlver.model.pointer import Pointer, parse
 from mlver.workflows.context import Context
-from mlver.workflows.hydrate import Hydrated, hydrate
-from mlver.workflows.settle import settle
+
+if TYPE_CHECKING:
+    from mlver.workflows.hydrate import Hydrated
 
 
 class Deferred:
@@ -29,7 +30,7 @@ class Deferred:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._file = os.path.join(_folder(ctx), secrets.token_hex(8).encode())
+        self._file = os.path.join(_folder(ctx), os.urandom(8).hex().encode())
         self.rows: dict[bytes, Pointer] = {}
 
     def add(self, path: bytes, pointer: Pointer) -> None:
@@ -42,6 +43,9 @@ class Deferred:
 
 def serve(ctx: Context, own: Mapping[bytes, Pointer] = MappingProxyType({})) -> Hydrated:
     """Write every file that is noted, or in `own`, and still a pointer; the notes are removed."""
+    from mlver.workflows.hydrate import hydrate  # with all that fetches: most filters do neither
+    from mlver.workflows.settle import settle
+
     wanted: dict[bytes, Pointer] = {}
     notes = []
     with contextlib.suppress(FileNotFoundError):

@@ -12,6 +12,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, LocalIOError, MissingContent, MlverError
 from mlver.git.config import DEFAULT_SMUDGE_LIMIT
@@ -22,12 +23,12 @@ from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
 from mlver.store.assemble import read_blob, stream_blob
 from mlver.store.files import local_error
-from mlver.store.ingest import Ingest
 from mlver.workflows import deferred
 from mlver.workflows.context import Context
-from mlver.workflows.fetch import fetch_pointers
-from mlver.workflows.hydrate import explain
-from mlver.workflows.restore import forget_damaged
+
+if TYPE_CHECKING:
+    from mlver.exchange.fetch import Outcome
+    from mlver.store.ingest import Ingest
 
 Buffer = bytes | memoryview
 _PEEK = 16 * 1024
@@ -71,6 +72,8 @@ class FilterHandler:
         self, request: Request, data: memoryview, length: int, read_into: ReadInto
     ) -> Pointer | None:
         if self._ingest is None:
+            from mlver.store.ingest import Ingest  # a checkout stores nothing
+
             self._ingest = Ingest(self._ctx.store)
         previous = self._previous(request.path)
         if length < _PEEK:
@@ -128,7 +131,7 @@ class FilterHandler:
         if request.can_delay:
             self._delayed[request.path] = pointer
             return None
-        outcome = fetch_pointers(self._ctx, [pointer])
+        outcome = _fetched(self._ctx, [pointer])
         if pointer in outcome.failed:
             raise outcome.failed[pointer]
         content = self._content(pointer)
@@ -157,7 +160,7 @@ class FilterHandler:
             return _parts(stream_blob(ctx.store, pointer, ctx.pool))
         except CorruptContent as error:
             ctx.warn(f"{error.what}; asking the remotes for it")
-            forget_damaged(ctx, pointer)
+            _forget_damaged(ctx, pointer)
             return None
         except (MissingContent, LocalIOError):
             return None
@@ -167,7 +170,7 @@ class FilterHandler:
             self._announced = False
             return []
         try:
-            failed = fetch_pointers(self._ctx, self._delayed.values()).failed
+            failed = _fetched(self._ctx, self._delayed.values()).failed
         except Exception as error:  # as in `smudge`
             failed = dict.fromkeys(self._delayed.values(), _reason(error))
         for path, pointer in self._delayed.items():
@@ -211,6 +214,8 @@ class FilterHandler:
         if self._deferred.rows:
             self._failed.update(deferred.serve(self._ctx, self._deferred.rows).failed)
         if self._failed:
+            from mlver.workflows.hydrate import explain
+
             self._ctx.warn(explain(self._failed))
         if self._served:
             self._adopt()
@@ -240,6 +245,18 @@ class WithoutRepository:
 
     def delayed(self, request: Request) -> Iterable[Buffer]:
         return []
+
+
+def _fetched(ctx: Context, wanted: Iterable[Pointer]) -> Outcome:
+    from mlver.workflows.fetch import fetch_pointers  # all that speaks to remotes
+
+    return fetch_pointers(ctx, wanted)
+
+
+def _forget_damaged(ctx: Context, pointer: Pointer) -> None:
+    from mlver.workflows.restore import forget_damaged
+
+    forget_damaged(ctx, pointer)
 
 
 def _reason(error: Exception) -> MlverError:
