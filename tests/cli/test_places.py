@@ -16,6 +16,7 @@ _WORDS = {
     "completion": ["bash"],
     "diff": ["HEAD"],
     "drop": ["a.bin"],
+    "gc": ["--remote"],
     "install": ["--local"],
     "remote": ["list"],
     "testremote": ["team"],
@@ -28,12 +29,12 @@ _NO_WORKTREE = {
     **dict.fromkeys(("add", "checkout", "clone", "diff", "drop", "fetch", "ls", "pull"), 3),
     **dict.fromkeys(("status", "track", "untrack"), 3),
     **dict.fromkeys(("completion", "doctor", "env", "fsck", "init", "install", "remote"), 0),
-    **{"prune": 2, "push": 2, "testremote": 2, "uninstall": 0},  # no remote
+    **{"gc": 2, "prune": 2, "push": 2, "testremote": 2, "uninstall": 0},  # no remote
 }
 _EMPTY = {
     **dict.fromkeys(("checkout", "completion", "env", "fetch", "fsck", "init", "install"), 0),
     **dict.fromkeys(("ls", "pull", "remote", "status", "track", "untrack", "uninstall"), 0),
-    **dict.fromkeys(("add", "diff", "drop", "prune", "push", "testremote"), 2),
+    **dict.fromkeys(("add", "diff", "drop", "gc", "prune", "push", "testremote"), 2),
     **{"clone": 3, "doctor": 1},  # hooks are missing there
 }
 
