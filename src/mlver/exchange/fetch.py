@@ -9,10 +9,10 @@ hashed as a whole: a store never holds a recipe that was not proven.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from operator import methodcaller
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange.index_object import Found
@@ -27,6 +27,9 @@ from mlver.store.local import LocalStore, split_record
 from mlver.store.pack import NewRecord
 from mlver.store.record import CHUNK, DELTA, RECIPE, Buffer, Header, base_of
 from mlver.store.session import Session
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Tell = Callable[[int], None]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterable
 
@@ -29,7 +28,7 @@ class IndexCache:
 
     def __init__(self, root: bytes, *, scratch: bool = False) -> None:
         self._scratch = scratch
-        nonce = secrets.token_hex(8).encode()
+        nonce = os.urandom(8).hex().encode()
         self._root = os.path.join(root, b"scratch-" + nonce) if scratch else root
 
     def get(self, digest: Digest) -> bytes | None:
@@ -52,7 +51,7 @@ class IndexCache:
 
     def put_parts(self, digest: Digest, parts: Iterable[bytes]) -> None:
         """Keep an object that comes in parts, in one step. Raises what `parts` raises."""
-        fresh = self._path(digest) + b"." + secrets.token_hex(4).encode()
+        fresh = self._path(digest) + b"." + os.urandom(4).hex().encode()
         try:
             os.makedirs(self._root, exist_ok=True)
             with open(fresh, "xb") as file:

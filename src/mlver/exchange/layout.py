@@ -15,7 +15,7 @@ and named by its content.
 from __future__ import annotations
 
 import json
-import secrets
+import os
 
 from mlver.errors import RemoteError
 from mlver.model.digest import Digest, from_hex
@@ -88,7 +88,7 @@ def ensure_meta(remote: Remote) -> dict[str, object]:
     meta = read_meta(remote)
     if meta is None:
         text = json.dumps(
-            {"version": VERSION, "id": secrets.token_hex(16), "chunker": PARAMETERS}, sort_keys=True
+            {"version": VERSION, "id": os.urandom(16).hex(), "chunker": PARAMETERS}, sort_keys=True
         )
         remote.create(META, [text.encode() + b"\n"])
         meta = read_meta(remote)

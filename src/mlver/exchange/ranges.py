@@ -4,7 +4,6 @@ bytes between two of them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from mlver.exchange.paged_layout import Span
 
@@ -32,6 +31,8 @@ def read_all(
     """What `read` gives for each range, in order, some of them at a time."""
     if len(ranges) < 2 or at_once < 2:
         return [read(start, length) for start, length in ranges]
+    from concurrent.futures import ThreadPoolExecutor  # with logging: 5 ms
+
     with ThreadPoolExecutor(min(at_once, len(ranges)), thread_name_prefix="mlver-index") as pool:
         return list(pool.map(lambda span: read(span.start, span.length), ranges))
 

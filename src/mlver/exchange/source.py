@@ -7,7 +7,6 @@ seen through its index objects; `sibling.Sibling` is the store of another reposi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from mlver.errors import CorruptContent, MlverError, RemoteError
@@ -131,6 +130,8 @@ class Catalog:
     def _look(self) -> tuple[dict[str, IndexRows], list[str]]:
         """Index objects by name, and names of damaged ones. A name that was gone when it was read
         was replaced by another, which was there first: the listing is made again."""
+        from concurrent.futures import ThreadPoolExecutor  # with logging: 5 ms
+
         for _ in range(_LOOKS):
             rows = sorted(self.remote.list(layout.INDEX), key=lambda row: (row.modified, row.name))
             rows = [row for row in rows if layout.digest_in_name(row.name) is not None]

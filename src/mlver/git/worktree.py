@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable
 from typing import TypeVar
@@ -203,7 +202,7 @@ def new_temporary(
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     flags |= getattr(os, "O_NOFOLLOW", 0)
     while True:
-        temporary = os.path.join(os.path.dirname(name), b".mlver-" + secrets.token_hex(6).encode())
+        temporary = os.path.join(os.path.dirname(name), b".mlver-" + os.urandom(6).hex().encode())
         out = os.open(temporary, flags, mode, dir_fd=folder)
         if fcntl is None:
             return temporary, out, None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from typing import TYPE_CHECKING
 
 from mlver.errors import MlverError
 from mlver.exchange.fetch import Fetcher, Outcome
@@ -14,6 +14,9 @@ from mlver.git.objects import pointers_of, staged, tree_entries
 from mlver.model.pointer import Pointer
 from mlver.workflows import places
 from mlver.workflows.context import Context
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _FAR_REQUESTS = 8
 
@@ -54,6 +57,8 @@ def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None
 def _pool(ctx: Context, sources: Sequence[Source]) -> AbstractContextManager[ThreadPoolExecutor]:
     """Threads to read with: as many as there are cores for a disk, more where answers take long."""
     if any(isinstance(source, Catalog) and source.is_far for source in sources):
+        from concurrent.futures import ThreadPoolExecutor
+
         return ThreadPoolExecutor(_FAR_REQUESTS, thread_name_prefix="mlver-fetch")
     return nullcontext(ctx.pool)
 
