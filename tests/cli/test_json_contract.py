@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.cli.test_documented import commands
 from tests.support.sandbox import Clone, Sandbox, content, pointer_in
+from tests.support.worlds import Worlds
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
@@ -38,14 +39,19 @@ def settle(clone: Clone) -> None:
     clone.git("update-index", "-q", "--refresh")
 
 
-@pytest.fixture
-def pushed(box: Sandbox, work: Clone) -> Clone:
-    """`work` with four files, all of them on the remote beside its git remote."""
+def _pushed(box: Sandbox) -> None:
+    work = box.at("work")
     work.commit("four", {f"{name}.bin": content(name) for name in "abcd"})
-    work.git("remote", "add", "origin", str(box.bare()))
+    box.bare()
+    work.git("remote", "add", "origin", "../far.git")
     work.git("push", "-q", "origin", "main")
-    settle(work)
-    return work
+
+
+@pytest.fixture
+def pushed(box: Sandbox, worlds: Worlds) -> Clone:
+    """`work` with four files, all of them on the remote beside its git remote."""
+    worlds.enter(box, _pushed)
+    return box.at("work")
 
 
 def test_every_json_command_has_a_schema_and_every_schema_a_command() -> None:
