@@ -60,6 +60,7 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "demo", "docs", "hooks"))]
 
 
+@pytest.mark.long
 def test_a_wheel_in_a_fresh_environment_is_a_whole_git_mlver(box: Sandbox) -> None:
     where = box.run(
         [str(box.root / "venv/bin/python"), "-c", "import mlver; print(mlver.__file__)"]

@@ -165,6 +165,7 @@ def spread(path: Path, size: int) -> dict[int, bytes]:
     return parts
 
 
+@pytest.mark.long
 def test_a_file_above_4_gib_is_added_checked_out_and_kept_in_little_memory(work: Clone) -> None:
     size = (1 << 32) + 12_345
     big = work.path("big.bin")

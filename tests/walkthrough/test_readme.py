@@ -48,6 +48,7 @@ def check(clone: Clone, seen: Seen) -> None:
     assert seen.setdefault(clone.head(), files) == files
 
 
+@pytest.mark.long
 def test_the_walk_through_of_the_readme_holds(box: Sandbox) -> None:
     start = box.root / "walk"
     start.mkdir()
