@@ -76,7 +76,8 @@ How long S3 keeps a pack or an index object from being deleted (Object Lock), GO
 COMPLIANCE. 0 days, the default: not at all. Collection has to wait for it.
 
 mlver.remote.NAME.probed, .conditionalPut, .contentMd5, .signedBody, .ranges, .consistentListing::
-What the server of an S3 remote was seen to do, and where. Written by `git mlver remote add`.
+What the server of an S3 remote was seen to do, and where. Written by `git mlver remote add` and
+`git mlver remote trust`; told by `git mlver doctor`.
 
 mlver.trust.NAME.url::
 The URL at which a remote that .mlver.toml names is used. Written by `git mlver remote trust`.

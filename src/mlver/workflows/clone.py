@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mlver.errors import RepositoryError
 from mlver.git import command
-from mlver.workflows import install, places
+from mlver.workflows import install, places, remote_settings
 from mlver.workflows.context import Context, Progress, open_context
 from mlver.workflows.hydrate import Hydrated, hydrate, pending
 
@@ -52,7 +52,7 @@ def clone(
 def _ask(ctx: Context, ask_trust: Callable[[places.Place], bool]) -> None:
     for place in places.configured(ctx):
         if not place.trusted and ask_trust(place):
-            places.trust(ctx, place.name)
+            remote_settings.trust(ctx, place.name)
 
 
 def _folder_of(url: str) -> str:

@@ -6,8 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 
 from mlver.errors import MlverError
 from mlver.git import command
@@ -15,8 +14,9 @@ from mlver.git.objects import small_blobs, staged
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.store import chunker
-from mlver.workflows import install, places
+from mlver.workflows import doctor_remotes, install
 from mlver.workflows.context import Context
+from mlver.workflows.finding import Finding
 from mlver.workflows.hydrate import pending
 from mlver.workflows.track import raw_files
 
@@ -24,19 +24,19 @@ _STALE = 600
 _CONFLICT_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`level`: "ok", "note" or "problem". `fix`: the next command, where there is one."""
-
-    level: str
-    what: str
-    fix: str = ""
-
-
 def doctor(ctx: Context) -> list[Finding]:
     """Every check, good news included."""
     findings: list[Finding] = []
-    for check in (_git, _chunker, _drivers, _hooks, _locks, _remotes, _files, _conflicts):
+    for check in (
+        _git,
+        _chunker,
+        _drivers,
+        _hooks,
+        _locks,
+        doctor_remotes.check,
+        _files,
+        _conflicts,
+    ):
         try:
             findings += check(ctx)
         except MlverError as error:
@@ -104,29 +104,6 @@ def _locks(ctx: Context) -> Iterator[Finding]:
                         f"{shown} is {age / 60:.0f} minutes old: a git command was killed",
                         f"if no git command is running: rm '{shown}'",
                     )
-
-
-def _remotes(ctx: Context) -> Iterator[Finding]:
-    found = places.configured(ctx) or places.beside(ctx)
-    if not found:
-        yield Finding(
-            "note", "no remote keeps content outside this clone", "git mlver remote add NAME URL"
-        )
-    for place in found:
-        if not place.trusted:
-            yield Finding(
-                "note",
-                f"the remote {place.name!r} ({place.url}) is not trusted yet",
-                f"git mlver remote trust {place.name}",
-            )
-            continue
-        try:
-            with closing(places.open_place(ctx, place)) as catalog:
-                count = len(catalog.objects())
-        except MlverError as error:
-            yield Finding("problem", f"{place.name}: {error.what}. {error.why}", error.fix)
-        else:
-            yield Finding("ok", f"the remote {place.name!r} answers ({count} index objects)")
 
 
 def _files(ctx: Context) -> Iterator[Finding]:

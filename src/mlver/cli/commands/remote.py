@@ -43,7 +43,7 @@ def add(name: str, url: str, share: bool, options: tuple[str, ...]) -> None:
     s3://bucket/prefix?endpoint=https://host:9000. What the server can do is tried with small
     objects, and kept in git's configuration.
     """
-    from mlver.workflows.places import add_remote
+    from mlver.workflows.remote_settings import add_remote
 
     if "://" not in url and not url.startswith(("/", "~")) and os.path.isdir(url):
         url = os.path.abspath(url)
@@ -87,7 +87,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name", metavar="NAME")
 def remove(name: str) -> None:
     """Forget a remote here. Nothing on it is deleted."""
-    from mlver.workflows.places import remove_remote
+    from mlver.workflows.remote_settings import remove_remote
 
     with opened() as ctx:
         remove_remote(ctx, name)
@@ -96,8 +96,12 @@ def remove(name: str) -> None:
 @command.command("trust")
 @click.argument("name", metavar="NAME")
 def trust(name: str) -> None:
-    """Use a remote that .mlver.toml names, at its present URL."""
-    from mlver.workflows.places import trust
+    """Use a remote that .mlver.toml names, at its present URL.
+
+    What its server can do is tried, as by `git mlver remote add`, where nothing is kept of it.
+    Who may only read there is told so; the remote is trusted all the same.
+    """
+    from mlver.workflows.remote_settings import trust
 
     with opened() as ctx:
         place = trust(ctx, name)
