@@ -86,6 +86,12 @@ mlver.smudgeLimit::
 A size such as 64MiB, which is the default. git keeps what a filter answers in memory, so a larger
 file is checked out as its pointer and its content is written directly after that.
 
+mlver.fetchInclude, mlver.fetchExclude::
+Patterns, as in .gitignore, of the files whose content this clone wants, and of those that it does
+not; several with commas between, or in several values. The others stay pointers at checkout, pull
+and fetch, until `git mlver checkout PATH`. An empty value takes back those before it. Written by
+`git mlver clone --include`.
+
 mlver.autoHooks::
 Set to false, a clone without hooks is left without them. Otherwise the filter puts them there the
 first time that it works in a clone. Set by `git mlver uninstall --local`.
@@ -155,6 +161,7 @@ git mlver checkout --no-fetch data/   # only what this machine has
 \\b
 git mlver clone /srv/git/project.git
 git mlver clone --depth 1 --branch v2 /srv/git/project.git look
+git mlver clone --include 'models,*.csv' /srv/git/project.git part
 """,
     "completion": """\
 \\b
@@ -228,6 +235,7 @@ git mlver pull --include 'models/**' --exclude '*.onnx'
 \\b
 git mlver push
 git mlver push team --all
+git mlver push --include models       # a part first
 """,
     "remote": """\
 \\b

@@ -46,6 +46,12 @@ class Settings(NamedTuple):
         values = self.git().get(subsection + dot + name.lower())
         return values[-1] if values else None
 
+    def get_all(self, key: str) -> list[str]:
+        """Every value of `mlver.<key>`, in git's order; an empty one takes back those before it."""
+        values = self.git().get(key.lower(), [])
+        last = max((place for place, value in enumerate(values) if not value.strip()), default=-1)
+        return values[last + 1 :]
+
     def remotes(self) -> dict[str, str]:
         """Name → URL of the remotes in git's configuration, which the user has set."""
         found = {}

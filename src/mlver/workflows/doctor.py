@@ -14,7 +14,7 @@ from mlver.git.objects import small_blobs, staged
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.store import chunker
-from mlver.workflows import doctor_remotes, install
+from mlver.workflows import doctor_remotes, install, partial
 from mlver.workflows.context import Context
 from mlver.workflows.finding import Finding
 from mlver.workflows.hydrate import pending
@@ -117,9 +117,17 @@ def _files(ctx: Context) -> Iterator[Finding]:
             f"{len(raw)} tracked file(s) are in git as content, not as pointers, first {first}",
             f"git add --renormalize {first}",
         )
-    left = pending(ctx)
-    if left:
-        yield Finding("note", f"{len(left)} file(s) are pointers in the worktree", "git mlver pull")
+    left, chosen = pending(ctx), partial.configured(ctx.settings)
+    wanted = [path for path in left if chosen.takes(path)]
+    if wanted:
+        count = len(wanted)
+        yield Finding("note", f"{count} file(s) are pointers in the worktree", "git mlver pull")
+    if not chosen.is_everything:
+        yield Finding(
+            "ok",
+            f"this is a partial clone: {len(left) - len(wanted)} file(s) stay pointers"
+            " (mlver.fetchInclude, mlver.fetchExclude)",
+        )
 
 
 def _conflicts(ctx: Context) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from mlver.exchange.fetch import Fetcher, Outcome
 from mlver.exchange.source import Catalog, Source
 from mlver.git import history
 from mlver.git.objects import pointers_of, staged, tree_entries
+from mlver.git.selection import Selection
 from mlver.model.pointer import Pointer
 from mlver.workflows import places
 from mlver.workflows.context import Context
@@ -71,22 +72,22 @@ def _is_whole(ctx: Context, pointer: Pointer) -> bool:
 
 
 def wanted_pointers(
-    ctx: Context, revisions: Sequence[str], pathspecs: Sequence[bytes], *, everything: bool = False
+    ctx: Context, revisions: Sequence[str], chosen: Selection, *, everything: bool = False
 ) -> dict[Pointer, bytes]:
-    """What a fetch is for: the index where nothing is named, the given commits, or all refs."""
+    """What a fetch is for: the index where nothing is named, the given commits, or all refs.
+
+    `chosen` is asked of each path; of content at several paths in history, git names one.
+    """
     if everything:
         refs = history.all_refs(ctx.repo)
-        return {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+        named = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+        return {pointer: path for pointer, path in named.items() if chosen.takes(path)}
     if not revisions:
         ctx.repo.require_worktree()  # without an index nothing would be fetched, silently
-        entries = [entry for entry in staged(ctx.repo, pathspecs) if entry.is_file]
+        entries = staged(ctx.repo)
     else:
-        entries = [
-            entry
-            for revision in revisions
-            for entry in tree_entries(ctx.repo, revision, pathspecs)
-            if entry.is_file
-        ]
+        entries = [entry for revision in revisions for entry in tree_entries(ctx.repo, revision)]
+    entries = [entry for entry in entries if entry.is_file and chosen.takes(entry.path)]
     found = pointers_of(ctx.repo, (entry.blob for entry in entries))
     result: dict[Pointer, bytes] = {}
     for entry in entries:

@@ -19,11 +19,12 @@ from mlver.git.config import DEFAULT_SMUDGE_LIMIT
 from mlver.git.filter_process import FilterError, ReadInto, Request
 from mlver.git.history import pointer_at
 from mlver.git.objects import BlobReader, blob_id
+from mlver.git.selection import EVERYTHING, Selection
 from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
 from mlver.store.assemble import read_blob, stream_blob
 from mlver.store.files import local_error
-from mlver.workflows import deferred
+from mlver.workflows import deferred, partial
 from mlver.workflows.context import Context
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class FilterHandler:
         return pointer
 
     def _smudge(self, request: Request, pointer: Pointer, data: bytes) -> Iterable[Buffer] | None:
+        if not self._chosen.takes(request.path) and not self._is_here(pointer):
+            return [data]  # a partial clone: this is as it should be
         if pointer.size > self._limit and request.can_delay:
             self._deferred.add(request.path, pointer)
             return [data]
@@ -146,6 +149,20 @@ class FilterHandler:
         except MlverError as error:  # a damaged .mlver.toml stops no checkout
             self._ctx.warn(str(error))
             return DEFAULT_SMUDGE_LIMIT
+
+    @cached_property
+    def _chosen(self) -> Selection:
+        try:
+            return partial.configured(self._ctx.settings)
+        except MlverError as error:  # as above; nothing is left out then
+            self._ctx.warn(str(error))
+            return EVERYTHING
+
+    def _is_here(self, pointer: Pointer) -> bool:
+        try:
+            return self._ctx.store.missing(pointer) is None
+        except MlverError:
+            return False
 
     def _content(self, pointer: Pointer) -> Iterable[Buffer] | None:
         """The whole content, verified before the first byte is given; None if not to be had."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from mlver.errors import BusyError, CorruptContent, LocalIOError, MissingContent, MlverError
 from mlver.git import index_file
 from mlver.git.objects import IndexEntry, blob_id, filtered, staged
+from mlver.git.selection import EVERYTHING, Selection
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.model.pointer import MAX_SIZE, Pointer
@@ -36,10 +37,13 @@ class Hydrated:
     skipped: list[bytes] = field(default_factory=list)
 
 
-def pending(ctx: Context, pathspecs: Sequence[bytes] = ()) -> dict[bytes, Pointer]:
+def pending(
+    ctx: Context, pathspecs: Sequence[bytes] = (), chosen: Selection = EVERYTHING
+) -> dict[bytes, Pointer]:
     """Tracked files whose worktree holds the very pointer that the index names."""
     found: dict[bytes, Pointer] = {}
     entries = [e for e in staged(ctx.repo, pathspecs) if e.is_file and e.stage == 0]
+    entries = [entry for entry in entries if chosen.takes(entry.path)]
     with Worktree(ctx.repo.top) as worktree:
         for entry in entries:
             pointer = _pointer_in(ctx, worktree, entry)

@@ -17,6 +17,7 @@ from mlver.exchange import layout, registered
 from mlver.exchange.push import Pusher, PushResult
 from mlver.exchange.source import Catalog
 from mlver.git import command, history
+from mlver.git.selection import EVERYTHING, Selection
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
@@ -51,7 +52,7 @@ def before_push(
 
 
 def push(
-    ctx: Context, name: str | None, *, everything: bool = False, pointers: Iterable[Pointer] = ()
+    ctx: Context, name: str | None, *, everything: bool = False, chosen: Selection = EVERYTHING
 ) -> tuple[str, PushResult]:
     """Push what branches, tags and the index name (`everything`: all refs and reflogs)."""
     refs = history.all_refs(ctx.repo)
@@ -62,6 +63,7 @@ def push(
         refs += history.reflog_commits(ctx.repo)
     refs = [ref for ref in refs if ref.strip("0")]
     wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+    wanted = {pointer: path for pointer, path in wanted.items() if chosen.takes(path)}
     place = places.for_push(ctx, name)
     with closing(places.open_place(ctx, place, create=True)) as catalog:
         layout.ensure_meta(catalog.remote)

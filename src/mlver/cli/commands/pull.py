@@ -5,18 +5,18 @@ from __future__ import annotations
 import click
 
 from mlver.cli.commands.checkout import report
-from mlver.cli.options import known_filters, opened
+from mlver.cli.options import EXCLUDE, INCLUDE, opened, selected
 
 
 @click.command()
 @click.argument("remote", required=False, metavar="[REMOTE]")
-@click.option("--include", multiple=True, metavar="GLOB", help="Only these paths.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Not these paths.")
+@INCLUDE
+@EXCLUDE
 def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ...]) -> int:
     """Fetch what the worktree needs and check it out.
 
-    No pointer is left. The same as git mlver fetch and git mlver checkout. Files with changes are
-    not touched.
+    No pointer is left, but of what --include, --exclude or the settings of a partial clone leave
+    out. The same as git mlver fetch and git mlver checkout. Files with changes are not touched.
     """
     from mlver.workflows import places
     from mlver.workflows.hydrate import hydrate, pending
@@ -24,7 +24,7 @@ def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ..
 
     with opened() as ctx:
         places.check_name(ctx, remote)
-        chosen = known_filters(ctx.repo, include, exclude)
-        result = hydrate(ctx, pending(ctx, chosen), remote=remote)
-        settle(ctx, chosen)
+        chosen = selected(ctx, include, exclude)
+        result = hydrate(ctx, pending(ctx, chosen=chosen), remote=remote)
+        settle(ctx)
     return report(result)
