@@ -92,7 +92,8 @@ def test_status_names_the_state_of_each_file(pushed: Clone) -> None:
 
 
 def test_status_and_ls_of_nothing_are_empty_lists(work: Clone) -> None:
-    assert checked("status", work.json("status")) == {"version": 1, "files": []}
+    empty = {"version": 1, "files": [], "store": {"bytes": 0, "bound": None}}
+    assert checked("status", work.json("status")) == empty
     assert checked("ls", work.json("ls")) == {"version": 1, "files": []}
 
 

@@ -86,6 +86,12 @@ mlver.smudgeLimit::
 A size such as 64MiB, which is the default. git keeps what a filter answers in memory, so a larger
 file is checked out as its pointer and its content is written directly after that.
 
+mlver.cacheSize::
+A size such as 10g that the store of this clone is kept to, after a push and after a fetch: what a
+remote was just seen to hold goes, the least recently used first. What no remote holds, or only this
+clone names, stays. With 0 the worktree is the only copy, and content is written straight into it.
+Unset: no bound.
+
 mlver.fetchInclude, mlver.fetchExclude::
 Patterns, as in .gitignore, of the files whose content this clone wants, and of those that it does
 not; several with commas between, or in several values. The others stay pointers at checkout, pull

@@ -81,6 +81,12 @@ class Settings(NamedTuple):
         value = self.get("smudgeLimit")
         return DEFAULT_SMUDGE_LIMIT if value is None else parse_size(value)
 
+    @property
+    def cache_size(self) -> int | None:
+        """Bytes that the store is kept to, where remotes hold the rest; None: without a bound."""
+        value = self.get("cacheSize")
+        return None if value is None or value.strip() in ("", "unlimited") else parse_size(value)
+
 
 def read(repo: Repo) -> Settings:
     """Settings of this repository. Raises RepositoryError for a file that cannot be understood."""

@@ -74,6 +74,12 @@ class LocalStore:
             )
         self._users_fd, self._is_alone = fd, exclusive
 
+    def share(self) -> None:
+        """Let others in again, once the work that had to be alone is done."""
+        if self._is_alone:
+            files.lock(self._users_fd, shared=True, wait=True)
+            self._is_alone = False
+
     def close(self) -> None:
         """Release the index and the lock."""
         with self._lock:
@@ -246,6 +252,14 @@ class LocalStore:
             self.forget(digest)
         return False
 
+    def recipes(self) -> list[Digest]:
+        """The oid of every blob whose recipe is here."""
+        return self._with_index(lambda index: index.recipes())
+
+    def deltas(self) -> list[Location]:
+        """Where every chunk lies that needs a base."""
+        return self._with_index(lambda index: index.deltas())
+
     # -- reading ---------------------------------------------------------------------------
 
     def codec(self) -> Codec:
@@ -282,6 +296,8 @@ class LocalStore:
             try:
                 path = self._paths.get(name) or self.pack_path(name)
                 fd = os.open(path, files.READ)
+                if name not in self._paths and not self._read_only:
+                    files.mark_used(fd)
                 self._paths[name] = path
                 break
             except FileNotFoundError:

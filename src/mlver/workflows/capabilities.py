@@ -61,6 +61,7 @@ def kept(options: Mapping[str, str]) -> Capabilities | None:
         place=options["probed"],
         conditional_put=flag("conditionalput"),
         content_md5=flag("contentmd5"),
+        signed_body=flag("signedbody"),
         ranges=flag("ranges"),
         consistent_listing=flag("consistentlisting"),
     )
@@ -73,6 +74,7 @@ def in_words(found: Capabilities) -> str:
         "listings are up to date": found.consistent_listing,
         "answers ranges": found.ranges,
         "checks Content-MD5": found.content_md5,
+        "checks signed bodies": found.signed_body,
     }
     return ", ".join(f"{what}: {'yes' if is_so else 'no'}" for what, is_so in rows.items())
 

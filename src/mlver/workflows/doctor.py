@@ -14,7 +14,7 @@ from mlver.git.objects import small_blobs, staged
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.store import chunker
-from mlver.workflows import doctor_remotes, install, partial
+from mlver.workflows import cache, doctor_remotes, install, partial
 from mlver.workflows.context import Context
 from mlver.workflows.finding import Finding
 from mlver.workflows.hydrate import pending
@@ -34,6 +34,7 @@ def doctor(ctx: Context) -> list[Finding]:
         _hooks,
         _locks,
         doctor_remotes.check,
+        _store,
         _files,
         _conflicts,
     ):
@@ -104,6 +105,23 @@ def _locks(ctx: Context) -> Iterator[Finding]:
                         f"{shown} is {age / 60:.0f} minutes old: a git command was killed",
                         f"if no git command is running: rm '{shown}'",
                     )
+
+
+def _store(ctx: Context) -> Iterator[Finding]:
+    """The bound of the store and what it holds; a bound that is none is a problem, told above."""
+    limit, stored = ctx.settings.cache_size, cache.used(ctx)
+    held = f"the store holds {stored:,} bytes"
+    if limit is None:
+        yield Finding("ok", f"{held}, and has no bound (mlver.cacheSize)")
+    elif stored <= limit:
+        yield Finding("ok", f"{held}, of {limit:,} at most (mlver.cacheSize)")
+    else:
+        yield Finding(
+            "note",
+            f"{held}, more than mlver.cacheSize ({limit:,}): what no remote holds, or only this"
+            " clone names, stays",
+            "git push; then git mlver pull, or git mlver prune",
+        )
 
 
 def _files(ctx: Context) -> Iterator[Finding]:

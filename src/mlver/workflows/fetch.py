@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from mlver.errors import MlverError
@@ -27,32 +27,48 @@ def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None
     wanted = []
     outcome = Outcome()
     for pointer in dict.fromkeys(pointers):
-        if _is_whole(ctx, pointer):
+        if is_whole(ctx, pointer):
             outcome.fetched.add(pointer)
         else:
             wanted.append(pointer)
     if not wanted:
         return outcome
     ctx.store.use()
+    with open_sources(ctx, remote) as (sources, pool):
+        ctx.progress.start("fetching", sum(pointer.size for pointer in wanted))
+        try:
+            fetcher = Fetcher(ctx.store, sources, pool, ctx.progress.step)
+            fetched = fetch_twice(ctx, fetcher, sources, wanted)
+        finally:
+            ctx.progress.finish()
+    outcome.fetched |= fetched.fetched
+    outcome.failed, outcome.bytes = fetched.failed, fetched.bytes
+    return outcome
+
+
+@contextmanager
+def open_sources(
+    ctx: Context, remote: str | None = None
+) -> Iterator[tuple[list[Source], ThreadPoolExecutor]]:
+    """Places to fetch from, best first, and the threads to do it with."""
     with ExitStack() as stack:
         sources: list[Source] = [
             stack.enter_context(closing(source)) for source in places.sources(ctx, remote)
         ]
-        ctx.progress.start("fetching", sum(pointer.size for pointer in wanted))
-        try:
-            pool = stack.enter_context(_pool(ctx, sources))
-            fetcher = Fetcher(ctx.store, sources, pool, ctx.progress.step)
-            fetched = fetcher.fetch(wanted)
-            if fetched.failed and any([source.refresh() for source in sources]):
-                again = fetcher.fetch(fetched.failed)  # collection took a pack meanwhile
-                fetched.fetched |= again.fetched
-                fetched.failed, fetched.bytes = again.failed, again.bytes
-        finally:
-            ctx.progress.finish()
-    outcome.fetched |= fetched.fetched
-    outcome.failed = {p: places.untrusted(ctx, error) for p, error in fetched.failed.items()}
-    outcome.bytes = fetched.bytes
-    return outcome
+        yield sources, stack.enter_context(_pool(ctx, sources))
+
+
+def fetch_twice(
+    ctx: Context, fetcher: Fetcher, sources: Sequence[Source], wanted: Sequence[Pointer]
+) -> Outcome:
+    """Fetch; and once more what failed, where collection took a pack meanwhile."""
+    fetched = fetcher.fetch(wanted)
+    if fetched.failed and any([source.refresh() for source in sources]):
+        again = fetcher.fetch(fetched.failed)
+        fetched.fetched |= again.fetched
+        fetched.failed, fetched.bytes = again.failed, again.bytes
+    fetched.failed = {p: places.untrusted(ctx, error) for p, error in fetched.failed.items()}
+    return fetched
 
 
 def _pool(ctx: Context, sources: Sequence[Source]) -> AbstractContextManager[ThreadPoolExecutor]:
@@ -64,7 +80,8 @@ def _pool(ctx: Context, sources: Sequence[Source]) -> AbstractContextManager[Thr
     return nullcontext(ctx.pool)
 
 
-def _is_whole(ctx: Context, pointer: Pointer) -> bool:
+def is_whole(ctx: Context, pointer: Pointer) -> bool:
+    """True if the store has all of the blob."""
     try:
         return ctx.store.missing(pointer) is None
     except MlverError:

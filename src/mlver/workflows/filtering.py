@@ -49,7 +49,7 @@ class FilterHandler:
         self._failed: dict[bytes, MlverError] = {}
         self._deferred = deferred.Deferred(ctx)
         self._warned_malformed = False
-        self._served = False
+        self._served = self._fetches = False
 
     # -- clean -----------------------------------------------------------------------------
 
@@ -131,6 +131,10 @@ class FilterHandler:
         content = self._content(pointer)
         if content is not None:
             return content
+        self._fetches = True
+        if request.can_delay and self._is_bounded:
+            self._deferred.add(request.path, pointer)  # not all of it into the store at once
+            return [data]
         if request.can_delay:
             self._delayed[request.path] = pointer
             return None
@@ -149,6 +153,12 @@ class FilterHandler:
         except MlverError as error:  # a damaged .mlver.toml stops no checkout
             self._ctx.warn(str(error))
             return DEFAULT_SMUDGE_LIMIT
+
+    @cached_property
+    def _is_bounded(self) -> bool:
+        from mlver.workflows import cache  # with all that fetches
+
+        return cache.bound(self._ctx) is not None
 
     @cached_property
     def _chosen(self) -> Selection:
@@ -228,12 +238,17 @@ class FilterHandler:
             self._reader.close()
         if self._ingest is not None:
             self._ingest.close()
-        if self._deferred.rows:
-            self._failed.update(deferred.serve(self._ctx, self._deferred.rows).failed)
+        left = self._deferred.left() if self._deferred.rows else {}
+        if left:
+            self._failed.update(deferred.serve(self._ctx, left).failed)
         if self._failed:
             from mlver.workflows.hydrate import explain
 
             self._ctx.warn(explain(self._failed))
+        if self._fetches:
+            from mlver.workflows import cache
+
+            cache.enforce(self._ctx)
         if self._served:
             self._adopt()
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 
-from mlver.errors import MissingContent
+from mlver.errors import MissingContent, MlverError
 from mlver.exchange import layout, registered
 from mlver.exchange.push import Pusher, PushResult
 from mlver.exchange.source import Catalog
@@ -21,7 +21,7 @@ from mlver.git.selection import EVERYTHING, Selection
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
-from mlver.workflows import places
+from mlver.workflows import cache, places, recapture
 from mlver.workflows.context import Context
 
 _MANY = 300
@@ -48,6 +48,7 @@ def before_push(
         result = push_pointers(ctx, catalog, wanted)
         _register(ctx, catalog, url)
         _remember(ctx, remote, catalog)
+    _make_room(ctx)
     return result
 
 
@@ -68,7 +69,17 @@ def push(
     with closing(places.open_place(ctx, place, create=True)) as catalog:
         layout.ensure_meta(catalog.remote)
         hold(ctx, catalog, wanted)  # before the push relies on any of it
-        return place.name, push_pointers(ctx, catalog, wanted)
+        result = push_pointers(ctx, catalog, wanted)
+    _make_room(ctx)
+    return place.name, result
+
+
+def _make_room(ctx: Context) -> None:
+    """Bring the store down to its bound. What this very push sends git names only here until git
+    has moved its refs, so that the next look may free more."""
+    cache.look_again(ctx)
+    cache.enforce(ctx)
+    cache.look_again(ctx)
 
 
 def hold(ctx: Context, catalog: Catalog, pointers: Iterable[Pointer]) -> None:
@@ -89,30 +100,50 @@ def _register(ctx: Context, catalog: Catalog, url: str) -> None:
 def push_pointers(
     ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
 ) -> PushResult:
-    """Push these blobs; MissingContent names those that neither side has."""
-    ctx.store.use()
-    recovery.make_durable(ctx.store)
-    ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
-    try:
-        result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
-    finally:
-        ctx.progress.finish()
+    """Push these blobs. What was freed here is stored again first, from the worktree's files or
+    from another remote; MissingContent names what cannot be had."""
+    result = _push(ctx, catalog, wanted, deep=deep)
+    absent = dict(result.absent)
+    for some in recapture.groups(ctx, absent):
+        failed = recapture.bring_back(ctx, {pointer: wanted[pointer] for pointer in some})
+        if failed:
+            raise _absent(wanted, len(absent), failed)
+        more = _push(ctx, catalog, {pointer: wanted[pointer] for pointer in some}, deep=deep)
+        result.sent |= more.sent
+        result.present |= more.present
+        result.bytes += more.bytes
+        result.packs += more.packs
+        cache.enforce(ctx)
+    result.absent.clear()
     if catalog.listed > _MANY:
         ctx.warn(
             f"{catalog.name} has {catalog.listed} index objects; git mlver remote compact"
             " makes few of them, and every clone faster"
         )
-    if result.absent:
-        raise _absent(ctx, wanted, result)
     return result
 
 
-def _absent(ctx: Context, wanted: dict[Pointer, bytes], result: PushResult) -> MissingContent:
-    pointer = next(iter(result.absent))
+def _push(
+    ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool
+) -> PushResult:
+    ctx.store.use()
+    recovery.make_durable(ctx.store)
+    ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
+    try:
+        return Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
+    finally:
+        ctx.progress.finish()
+
+
+def _absent(
+    wanted: dict[Pointer, bytes], count: int, failed: dict[Pointer, MlverError]
+) -> MissingContent:
+    pointer, error = next(iter(failed.items()))
     return MissingContent(
-        f"{len(result.absent)} file(s) of these commits are neither here nor on the remote,"
+        f"{count} file(s) of these commits are neither here nor on the remote,"
         f" first {os.fsdecode(wanted[pointer])} ({short(pointer.oid)})",
-        why="their content was never stored here, or was pruned",
+        why="it was never stored here, or was freed, and cannot be fetched: "
+        + (error.why or error.what),
         fix="git mlver fetch --all, or add the file again and amend the commit",
     )
 

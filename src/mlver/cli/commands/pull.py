@@ -6,6 +6,8 @@ import click
 
 from mlver.cli.commands.checkout import report
 from mlver.cli.options import EXCLUDE, INCLUDE, opened, selected
+from mlver.git.selection import Selection
+from mlver.workflows.context import Context
 
 
 @click.command()
@@ -19,12 +21,19 @@ def command(remote: str | None, include: tuple[str, ...], exclude: tuple[str, ..
     out. The same as git mlver fetch and git mlver checkout. Files with changes are not touched.
     """
     from mlver.workflows import places
-    from mlver.workflows.hydrate import hydrate, pending
-    from mlver.workflows.settle import settle
 
     with opened() as ctx:
         places.check_name(ctx, remote)
-        chosen = selected(ctx, include, exclude)
-        result = hydrate(ctx, pending(ctx, chosen=chosen), remote=remote)
-        settle(ctx)
+        return pulled(ctx, remote, selected(ctx, include, exclude))
+
+
+def pulled(ctx: Context, remote: str | None, chosen: Selection) -> int:
+    """Bring what the worktree lacks and say so; the exit code."""
+    from mlver.workflows import cache
+    from mlver.workflows.hydrate import hydrate, pending
+    from mlver.workflows.settle import settle
+
+    result = hydrate(ctx, pending(ctx, chosen=chosen), remote=remote)
+    settle(ctx)
+    cache.enforce(ctx)
     return report(result)
