@@ -327,6 +327,8 @@ def test_130_interrupted(pushed: Clone) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Where the tests run in the background of a shell, they inherit that it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(b"0016git-filter-client\n000eversion=2\n0000")
