@@ -257,10 +257,27 @@ def test_a_pack_that_is_gone_from_the_remote_keeps_its_content_here(
     clone.git("config", "mlver.cacheSize", "0")
     clone.mlver("pull")
     assert packed(clone) > 0.9 * TOTAL
-    clone.git("stash", "list")
     clone.write("a.bin", b"changed")
     clone.git("checkout", "-q", "a.bin")
     assert worktree(clone) == V2
+
+
+def test_files_of_one_chunk_are_asked_for_as_well(box: Sandbox, work: Clone) -> None:
+    """They have no recipe that the remote could be asked about."""
+    work.git("remote", "add", "origin", str(box.bare()))
+    files = {f"{number}.bin": content(number, 9_000) for number in range(6)}
+    work.given("small", files)
+    work.git("push", "-q", "origin", "main")
+    for path in (box.root / "far.git" / "mlver" / "remote" / "packs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    work.git("config", "mlver.cacheSize", "0")
+    work.mlver("pull")
+    assert packed(work) > 6 * 9_000
+    for name in files:
+        work.path(name).unlink()
+    work.git("checkout", "-q", ".")
+    assert {name: work.read(name) for name in files} == files
 
 
 def test_a_store_that_another_command_uses_is_left_alone(box: Sandbox, far: Path) -> None:
