@@ -17,7 +17,8 @@ from mlver.exchange.fetch import Fetcher
 from mlver.exchange.index_object import Found
 from mlver.exchange.layout import digest_in_name, pack_object
 from mlver.exchange.orphans import _Adoption
-from mlver.exchange.push import Pusher, _laid_out
+from mlver.exchange.outgoing import laid_out, stretch_of
+from mlver.exchange.push import Pusher
 from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
@@ -121,7 +122,7 @@ def test_a_recipe_of_another_cut_is_not_adopted(make: Make, remote: MemoryRemote
     rows = ((digest_of(data[:7]), 7), (digest_of(data[7:]), len(data) - 7))
     body = Recipe(len(data), 0, rows).encode(digest_of(data))
     record = NewRecord(RECIPE, RAW, len(body), digest_of(data), (body,))
-    _, parts = _laid_out([record])
+    _, parts = laid_out([stretch_of(record)])
     whole = b"".join(parts)
     remote.create(pack_object(digest_of(whole)), [whole])
     push(make("a"), remote, data)

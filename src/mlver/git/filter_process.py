@@ -69,7 +69,10 @@ def _greet(reader: PacketReader, writer: PacketWriter) -> bool:
     if not hello or hello[0] != b"git-filter-client" or b"version=2" not in hello:
         raise ProtocolError("this is not git's filter protocol, version 2")
     writer.lines([b"git-filter-server", b"version=2"])
-    offered = set(reader.lines())
+    try:
+        offered = set(reader.lines())
+    except EOFError:  # git went away in between
+        return False
     ours = [b"capability=clean", b"capability=smudge", b"capability=delay"]
     writer.lines([capability for capability in ours if capability in offered])
     return True
