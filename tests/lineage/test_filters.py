@@ -217,7 +217,6 @@ def ordered(db: sqlite3.Connection, *keys: str) -> str:
         (["status", "-started"], "2314"),
         (["params.opt"], "2143"),
         (["ended desc"], "3214"),
-        (["input", "started"], "1234"),
         (["tags.`stage` desc", "started"], "1423"),
     ],
 )
@@ -225,6 +224,11 @@ def test_runs_are_sorted_and_those_without_the_value_are_last(
     db: sqlite3.Connection, keys: list[str], expected: str
 ) -> None:
     assert ordered(db, *keys) == expected
+
+
+def test_there_is_no_order_by_paths() -> None:
+    with pytest.raises(UsageError, match="cannot be understood"):
+        compile_order(["input"])
 
 
 @pytest.mark.parametrize("key", ["nothing", "params.a params.b", "", "metrics.a, name", "1"])

@@ -42,6 +42,8 @@ def compile_order(names: Sequence[str]) -> Sql:
     for text in names:
         name, down = _direction(text)
         key = parse_key(name, text)
+        if key.kind == keys.PATH:
+            raise wrong(text, 0, "a run has many paths, so there is no order by them")
         for piece in _sortable(key):
             parts.append(f"{piece.text} is null, {piece.text}{' desc' if down else ''}")
             values += [*piece.values, *piece.values]
@@ -80,10 +82,7 @@ def _sortable(key: Key) -> list[Sql]:
         table = key.entity
         sql = f"(select t.{column} from {table} t where t.key = ? and t.run = r.num)"
         return [Sql(sql, (key.name,))]
-    kind, column = keys.ATTRIBUTES[key.name]
-    if kind == keys.PATH:
-        return [Sql(f"(select min(u.path) from uses u where u.run = r.num and {column})")]
-    return [Sql(f"nullif({column}, '')")]
+    return [Sql(f"nullif({keys.ATTRIBUTES[key.name][1]}, '')")]
 
 
 class _Parser:
