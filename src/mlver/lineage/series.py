@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,6 +68,10 @@ class EventWriter:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mlver-run", daemon=True)
                 self._thread.start()
+                if "multiprocessing.util" in sys.modules:  # its processes end without atexit
+                    from multiprocessing.util import Finalize
+
+                    Finalize(self, self.flush_quietly, exitpriority=100)
 
     def _run(self) -> None:
         stop = self._stop
@@ -89,7 +94,9 @@ class EventWriter:
     def flush(self) -> None:
         """Write the points that have gathered. Raises OSError."""
         with self._lock:
-            points, self._points = self._points, []
+            count = len(self._points)
+            points = self._points[:count]
+            del self._points[:count]  # another thread may append meanwhile
             if points:
                 self._write(self._lines(points))
 

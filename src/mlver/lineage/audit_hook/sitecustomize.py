@@ -14,15 +14,16 @@ _MOST = 100000
 
 
 def install(journal, skipped):
-    """Report opened files into `journal`, but none below the folders `skipped`."""
+    """Report opened files into the folder journal[0] ("": nowhere), none below `skipped`."""
     import json
     import time
 
     seen = set()
-    state = [False, None, os.getpid()]
+    state = [False, None, None]  # at work; the file's descriptor; whose it is
     skip = tuple(os.path.join(folder, "") for folder in skipped if folder and folder != "/")
     endings = (".py", ".pyc", ".pyo", ".so", ".pyd", ".pth")
     fspath, abspath, getpid, now = os.fspath, os.path.abspath, os.getpid, time.time
+    os_close = os.close
     writes = os.O_WRONLY | os.O_RDWR
     append, flags_out = os.O_APPEND, os.O_WRONLY | os.O_CREAT | os.O_APPEND
     flags_out |= getattr(os, "O_CLOEXEC", 0)
@@ -40,16 +41,18 @@ def install(journal, skipped):
         if path.startswith(skip) or path.endswith(endings):
             return
         line = "%s %.6f %s\n" % (kind, now(), dumps(path))
-        if state[1] is None or state[2] != getpid():
-            state[2] = getpid()
+        if state[2] != (getpid(), journal[0]):
+            if state[1] is not None and state[2][0] == getpid():
+                os_close(state[1])
+            state[2] = (getpid(), journal[0])
             name = "opened-%d-%x" % (getpid(), int(now() * 1000000))
-            state[1] = os_open(os.path.join(journal, name), flags_out, 0o666)
+            state[1] = os_open(os.path.join(journal[0], name), flags_out, 0o666)
         os_write(state[1], line.encode("ascii"))
 
     def hook(event, args):
         if event != "open" and event != "sqlite3.connect" and event != "os.rename":
             return
-        if state[0]:
+        if state[0] or not journal[0]:
             return
         state[0] = True
         try:
@@ -73,6 +76,8 @@ def install(journal, skipped):
                     kind = "w"
             path = fspath(path)
             key = (kind, path) if path[:1] in ("/", b"/") else (kind, path, getcwd())
+            if state[2] is not None and state[2][1] != journal[0]:
+                seen.clear()
             if key not in seen and len(seen) < _MOST:
                 seen.add(key)
                 report(kind, path)
@@ -84,25 +89,26 @@ def install(journal, skipped):
     sys.addaudithook(hook)
 
 
+def outside():
+    """Folders that hold no data of a run: Python's own, and the system's."""
+    return (
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        "/proc",
+        "/sys",
+        "/dev",
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/etc",
+    )
+
+
 def _start():
     journal = os.environ.get(FOLDER)
     if journal and os.path.isdir(journal) and hasattr(sys, "addaudithook"):
-        install(
-            journal,
-            (
-                sys.prefix,
-                sys.base_prefix,
-                sys.exec_prefix,
-                journal,
-                "/proc",
-                "/sys",
-                "/dev",
-                "/usr",
-                "/lib",
-                "/lib64",
-                "/etc",
-            ),
-        )
+        install([journal], (*outside(), journal))
 
 
 def _hand_over():
