@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "pull": "pull",
     "push": "push",
     "remote": "remote",
+    "run": "run",
     "runs": "runs",
     "show": "show",
     "status": "status",

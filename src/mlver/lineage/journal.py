@@ -4,6 +4,8 @@
                   lock          locked (flock) as long as the recorder lives
                   stdout, stderr      what the command wrote, redacted
                   events-<pid>-<n>.jsonl     what the Python API was told, a file a process
+                  opened-<pid>-<n>    what Python's audit hook has told
+                  capture.json        what was asked for; its time is that of the run's start
                   kept/<name>   bytes for the run's folder in git: lock of packages, listings
 
 A record that says `running` while nobody holds the lock is of a run that was killed: a lock, not a
@@ -16,8 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,7 +52,7 @@ class Entry:
 
     def write(self, run: Run) -> None:
         """Put the record in place, in one step. Raises LocalIOError."""
-        fresh = self.file(b"." + secrets.token_hex(4).encode())
+        fresh = self.file(b"." + os.urandom(4).hex().encode())
         try:
             with open(fresh, "xb") as file:
                 file.write(run.encode() + b"\n")
@@ -76,6 +76,14 @@ class Entry:
         if run.status == "running" and not self.is_alive():
             return replace(run, status="killed", ended=run.ended or _last_sign(self))
         return run
+
+    def left(self) -> tuple[Run, bool]:
+        """For whoever has taken it: the record, and whether its recorder was killed (then it says
+        so). Raises CorruptContent."""
+        run = self.read()
+        if run.status != "running":
+            return run, False
+        return replace(run, status="killed", ended=run.ended or _last_sign(self)), True
 
     def take(self) -> bool:
         """Become the one who may write; False where another one is."""
@@ -118,7 +126,12 @@ class Entry:
         """The run is a note now: its folder goes, the record first."""
         with contextlib.suppress(OSError):
             os.unlink(self.file(RECORD))
-        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in (self.file(KEPT), self.path):  # by hand: shutil brings every compressor
+            with contextlib.suppress(OSError):
+                for name in os.listdir(folder):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(folder, name))
+                os.rmdir(folder)
         self.release()
 
     def keep(self, name: str, data: bytes) -> None:
@@ -180,7 +193,7 @@ def entries(store_dir: bytes) -> Iterator[Entry]:
 
 def new_id() -> str:
     """An id for a run that starts now."""
-    return records.new_run_id(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+    return records.new_run_id(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 def now() -> str:
