@@ -23,7 +23,7 @@ from tests.support.run_notes import (
     run_id,
 )
 
-from mlver.errors import UsageError
+from mlver.errors import CorruptContent, UsageError
 from mlver.git import run_refs
 from mlver.git.repo import Repo
 from mlver.git.run_refs import KeptFile
@@ -280,6 +280,20 @@ def test_a_cache_that_is_gone_damaged_or_of_another_version_is_built_anew(
         with opened(clone) as runs:
             assert len(runs.all()) == 50
     assert cache(clone).read_bytes().startswith(b"SQLite format 3")
+
+
+def test_damage_that_is_met_late_is_told_and_mended_by_the_next_command(clone: Repo) -> None:
+    note(clone, [make(n) for n in range(50)])
+    with opened(clone) as runs:
+        run = runs.find("latest")
+        runs.ask("pragma cache_size = 0")
+        runs.ask("pragma shrink_memory")
+        _tear(cache(clone))
+        with pytest.raises(CorruptContent, match="has been removed"):
+            for _ in range(3):
+                runs.inputs(run), runs.places(run), runs.all()
+    with opened(clone) as runs:
+        assert len(runs.all()) == 50
 
 
 def test_where_the_cache_cannot_be_written_runs_are_known_all_the_same(clone: Repo) -> None:

@@ -338,6 +338,15 @@ def test_a_circle_of_runs_ends(work: Clone) -> None:
     assert "(see above)" in out(work, "lineage", "n3")
 
 
+def test_a_run_that_read_what_it_wrote_made_it_not(work: Clone) -> None:
+    repo = repos.discover(str(work.top).encode())
+    maker = make(1, name="maker", outputs=artifacts("a=x"))
+    passer = make(2, name="passer", inputs=artifacts("a=x", "b"), outputs=artifacts("c=x"))
+    note(repo, [maker, passer])
+    found = work.json("lineage", f"blake3:{oid('x').hex()}", "--up")
+    assert [node["label"] for node in found["nodes"] if node["kind"] == "run"] == ["maker"]
+
+
 def test_a_chain_that_is_deeper_than_any_stack_is_followed(work: Clone) -> None:
     repo = repos.discover(str(work.top).encode())
     length = 1500

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 FILE = b"lineage.sqlite"
 DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a damaged database raises; the latter where an error's text quotes the damage."""
-_VERSION = 1
+_VERSION = 2
 _WAIT_MS = 10_000
 _TABLES = """
 create table sources (num integer primary key, ref text unique, tip text);
@@ -51,6 +51,8 @@ create index if not exists places_note on places (note);
 create index if not exists lines_note on lines (note);
 create index if not exists lines_run on lines (run);
 create index if not exists runs_id on runs (run_id);
+create index if not exists runs_journal on runs (num) where journal;
+create index if not exists runs_wants on runs (num) where wants;
 create index if not exists runs_start on runs (start_ms);
 create index if not exists params_key on params (key, run);
 create index if not exists metrics_key on metrics (key, run);

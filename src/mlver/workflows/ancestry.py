@@ -21,7 +21,7 @@ def lineage(ctx: Context, text: str, *, up: bool, down: bool, depth: int | None)
         target = run_targets.resolve(ctx.repo, runs, text)
         oids = [] if target.oid is None else [target.oid]
         numbers = [] if target.run is None else [target.run.number]
-        found = walk(runs.db, oids, numbers, up=up, down=down, depth=depth)
+        found = runs.use(lambda db: walk(db, oids, numbers, up=up, down=down, depth=depth))
     if target.oid is not None and target.path:
         paths = {target.path: None}
         found.paths[target.oid] = paths | found.paths.get(target.oid, {})

@@ -33,7 +33,8 @@ def export(ctx: Context, text: str, form: str, *, upstream: bool = False) -> str
             )
         chosen = [run]
         if upstream:
-            found = walk(runs.db, [], [run.number])
+            start = [run.number]
+            found = runs.use(lambda db: walk(db, [], start))
             numbers = [number for number in found.runs if number != run.number]
             chosen += runs.numbered(numbers)
         return exports.text(form, [_material(runs, known, target.oid) for known in chosen])

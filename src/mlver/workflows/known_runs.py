@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from mlver.errors import UsageError
+from mlver.errors import CorruptContent, UsageError
 from mlver.git import run_notes
 from mlver.git.run_refs import NOTES, kept_path, run_key
 from mlver.lineage import graph, journal
@@ -27,6 +27,8 @@ from mlver.model.digest import Digest
 from mlver.model.run import Artifact, Run
 from mlver.workflows import run_index
 from mlver.workflows.context import Context
+
+_T = TypeVar("_T")
 
 
 class KnownRun(NamedTuple):
@@ -55,6 +57,7 @@ class KnownRuns:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._answered = False
         self._graph = self._opened()
         self._warn()
 
@@ -199,25 +202,33 @@ class KnownRuns:
             )
         )
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        """For a walk over many runs (lineage/ancestry)."""
-        return self._graph.db
-
     # -- the database ------------------------------------------------------------------------
 
     def ask(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query. Where the file turns out to be damaged, it is built anew."""
+        """All rows of a query. Raises CorruptContent where the file turns out to be damaged and
+        runs were given already: built anew, it numbers them otherwise."""
         values = list(values)
+        rows = self.use(lambda db: db.execute(sql, values).fetchall())
+        self._answered = True
+        return rows
+
+    def use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Work on the database, such as a walk over many runs (lineage/ancestry); as `ask`."""
         try:
-            return self._graph.db.execute(sql, values).fetchall()
-        except graph.DAMAGED:
+            return work(self._graph.db)
+        except graph.DAMAGED as error:
             if self._graph.path is None:
                 raise
             self._graph.close()
             graph.delete(self._graph.path)
+            if self._answered:
+                raise CorruptContent(
+                    "the cache of runs was damaged, and has been removed",
+                    why=str(error),
+                    fix="run the command again: the cache is built anew from the notes",
+                ) from error
             self._graph = self._opened()
-        return self._graph.db.execute(sql, values).fetchall()
+        return work(self._graph.db)
 
     def _runs(self, condition: str, values: Iterable[Any] = (), limit: int = -1) -> list[KnownRun]:
         rows = self.ask(
