@@ -3,6 +3,7 @@ mlver, so that every layer may use it."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -25,6 +26,39 @@ def binary(*fds: int) -> None:
 
         for fd in fds:
             msvcrt.setmode(fd, os.O_BINARY)
+
+
+def lock(fd: int, *, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file; True if it is ours now. The lock ends with the process, whatever ends it.
+
+    Never a file whose mere existence means "locked": that one outlives a killed process.
+    """
+    if sys.platform == "win32":
+        return _lock_windows(fd, wait)
+    import fcntl
+
+    mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    try:
+        fcntl.flock(fd, mode)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            return True  # a file system without locks: one user at a time, as git itself there
+        raise
+    return True
+
+
+def _lock_windows(fd: int, wait: bool) -> bool:
+    import msvcrt
+
+    os.lseek(fd, 0x7FFF0000, os.SEEK_SET)  # locks are mandatory there: take a byte nobody reads
+    mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
+    try:
+        msvcrt.locking(fd, mode, 1)  # type: ignore[attr-defined]
+    except OSError:
+        return False
+    return True
 
 
 def exchange(first: bytes, second: bytes, folder: int | None) -> bool:

@@ -169,6 +169,11 @@ git mlver clone /srv/git/project.git
 git mlver clone --depth 1 --branch v2 /srv/git/project.git look
 git mlver clone --include 'models,*.csv' /srv/git/project.git part
 """,
+    "compare": """\
+\\b
+git mlver compare latest 3f9c21aa
+git mlver compare --all train-small train-large
+""",
     "completion": """\
 \\b
 git-mlver completion bash > ~/.local/share/bash-completion/completions/git-mlver
@@ -192,6 +197,12 @@ git mlver checkout data/raw/          # back again
     "env": """\
 \\b
 git mlver env --json
+""",
+    "export": """\
+\\b
+git mlver export model.safetensors --format cyclonedx -o model.cdx.json
+git mlver export model.safetensors@v1 --format slsa
+git mlver export latest --format openlineage --upstream
 """,
     "fetch": """\
 \\b
@@ -222,6 +233,17 @@ git mlver track '*.parquet'
 git mlver install                     # once a user
 git mlver install --local --skip-smudge
 """,
+    "lineage": """\
+\\b
+git mlver lineage model.safetensors
+git mlver lineage data/raw.csv@v1 --down --depth 2
+git mlver lineage model.safetensors --format dot | dot -Tsvg > lineage.svg
+""",
+    "log": """\
+\\b
+git mlver log model.safetensors
+git mlver log --rev v2 -n 5 data/train.parquet
+""",
     "ls": """\
 \\b
 git mlver ls
@@ -251,6 +273,19 @@ git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
 git mlver remote compact              # when a push says that there are many index objects
 """,
+    "runs": """\
+\\b
+git mlver runs
+git mlver runs --filter "params.lr = '0.1' and metrics.acc > 0.9" --sort '-metrics.acc'
+git mlver runs --columns name,params.lr,metrics.acc --limit 0
+git mlver runs --filter "status = 'failed' and started > '2026-01-31'" --csv > failed.csv
+""",
+    "show": """\
+\\b
+git mlver show latest
+git mlver show 3f9c21aa --stderr
+git mlver show train-large --json
+""",
     "status": """\
 \\b
 git mlver status
@@ -278,6 +313,11 @@ git mlver uninstall                   # this user
 \\b
 git mlver untrack '*.csv'
 git add --renormalize .               # these files go into git itself now
+""",
+    "why": """\
+\\b
+git mlver why model.safetensors
+git mlver why data/features.parquet@v1 --json
 """,
 }
 

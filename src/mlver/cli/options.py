@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -65,6 +65,19 @@ INCLUDE: Callable[[Any], Any] = click.option(
 EXCLUDE: Callable[[Any], Any] = click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="Not these paths."
 )
+
+
+def print_json_rows(document: Mapping[str, Any]) -> None:
+    """As `print_json`, for long lists: each of their items is a line. A tenth of the time, since
+    Python's encoder indents in Python."""
+    parts = []
+    for name, value in document.items():
+        if isinstance(value, list):
+            text = "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
+        else:
+            text = json.dumps(value)
+        parts.append(f"{json.dumps(name)}: {text}")
+    click.echo("{" + ",\n".join(parts) + "}")
 
 
 def selected(ctx: Context, include: Sequence[str], exclude: Sequence[str]) -> Selection:

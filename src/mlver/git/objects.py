@@ -264,7 +264,7 @@ def _matching_entries(repo: Repo, tree: str, pathspecs: Sequence[bytes]) -> list
     `glob` nor `exclude`."""
     raw = repo.git(
         "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames",
-        _EMPTY_TREE[repo.hash_name], tree, "--", *pathspecs,
+        EMPTY_TREE[repo.hash_name], tree, "--", *pathspecs,
     )  # fmt: skip
     rows = command.fields(raw)
     found = []
@@ -274,7 +274,7 @@ def _matching_entries(repo: Repo, tree: str, pathspecs: Sequence[bytes]) -> list
     return found
 
 
-_EMPTY_TREE = {
+EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }

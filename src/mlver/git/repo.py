@@ -22,6 +22,11 @@ class Repo(NamedTuple):
     hash_name: str
 
     @property
+    def hex_length(self) -> int:
+        """Digits of an object id."""
+        return 64 if self.hash_name == "sha256" else 40
+
+    @property
     def store_dir(self) -> bytes:
         """Where content of this repository and all its worktrees is kept."""
         return os.path.join(self.common_dir, b"mlver")

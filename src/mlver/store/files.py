@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 from mlver.errors import BusyError, LocalIOError
+from mlver.system import lock as lock
 
 Path = bytes
 """Paths are bytes: names need not be text in any encoding."""
@@ -127,39 +128,6 @@ def fsync_folder(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def lock(fd: int, *, shared: bool = False, wait: bool = False) -> bool:
-    """Lock an open file; True if it is ours now. The lock ends with the process, whatever ends it.
-
-    Never a file whose mere existence means "locked": that one outlives a killed process.
-    """
-    if sys.platform == "win32":
-        return _lock_windows(fd, wait)
-    import fcntl
-
-    mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-    try:
-        fcntl.flock(fd, mode)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            return True  # a file system without locks: one user at a time, as git itself there
-        raise
-    return True
-
-
-def _lock_windows(fd: int, wait: bool) -> bool:
-    import msvcrt
-
-    os.lseek(fd, 0x7FFF0000, os.SEEK_SET)  # locks are mandatory there: take a byte nobody reads
-    mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
-    try:
-        msvcrt.locking(fd, mode, 1)  # type: ignore[attr-defined]
-    except OSError:
-        return False
-    return True
 
 
 def free_space_or_error(folder: Path, needed: int, doing: str) -> None:

@@ -1,0 +1,1 @@
+"""Runs and what follows from them: values, files of this machine, queries. No git, no store."""
