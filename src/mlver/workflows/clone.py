@@ -45,6 +45,7 @@ def clone(
         for notice in result.notices:
             warn(notice)
         _ask(ctx, ask_trust)
+        _fetch_runs(ctx)
     with open_context(top, warn, progress) as ctx:  # settings are read anew
         return top, hydrate(ctx, pending(ctx))
 
@@ -53,6 +54,14 @@ def _ask(ctx: Context, ask_trust: Callable[[places.Place], bool]) -> None:
     for place in places.configured(ctx):
         if not place.trusted and ask_trust(place):
             places.trust(ctx, place.name)
+
+
+def _fetch_runs(ctx: Context) -> None:
+    """git's own clone was over before it was told of runs. A bundle's remote is none to ask."""
+    from mlver.workflows.exchange_runs import fetch_runs
+
+    for name in places.git_remotes(ctx):
+        fetch_runs(ctx, name)
 
 
 def _folder_of(url: str) -> str:

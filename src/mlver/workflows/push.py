@@ -16,7 +16,8 @@ from mlver.errors import MissingContent
 from mlver.exchange import layout, registered
 from mlver.exchange.push import Pusher, PushResult
 from mlver.exchange.source import Catalog
-from mlver.git import command, history
+from mlver.git import command, history, run_refs
+from mlver.git.run_remotes import SPACE
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
@@ -59,17 +60,29 @@ def push(
         refs += history.reflog_commits(ctx.repo)
     refs = [ref for ref in refs if ref.strip("0")]
     wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+    kept = list(run_refs.tips(ctx.repo, [run_refs.KEPT]).values())
+    of_runs = history.pointers_between(ctx.repo, kept, refs)
     place = places.for_push(ctx, name)
     with closing(places.open_place(ctx, place, create=True)) as catalog:
         layout.ensure_meta(catalog.remote)
-        hold(ctx, catalog, wanted)  # before the push relies on any of it
-        return place.name, push_pointers(ctx, catalog, wanted)
+        hold(ctx, catalog, {**of_runs, **wanted})  # before the push relies on any of it
+        result = push_available(ctx, catalog, {**of_runs, **wanted})
+    if not result.absent.keys().isdisjoint(wanted):
+        raise _absent(ctx, wanted, result)
+    if result.absent:
+        ctx.warn(absent_of_runs(result, place.name))
+    return place.name, result
+
+
+def absent_of_runs(result: PushResult, place: str) -> str:
+    """The warning for logs, or data of runs' code, that are nowhere: their records are whole."""
+    return f"{len(result.absent)} file(s) that runs name are neither here nor on {place}"
 
 
 def hold(ctx: Context, catalog: Catalog, pointers: Iterable[Pointer]) -> None:
     """Keep on the remote what no git remote was seen to name: `git mlver gc --remote` in another
     clone cannot know of it."""
-    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes", SPACE)
     seen = history.pointers_between(ctx.repo, output.decode("ascii").split())
     registered.hold(catalog.remote, set(pointers).difference(seen))
 
@@ -85,22 +98,30 @@ def push_pointers(
     ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
 ) -> PushResult:
     """Push these blobs; MissingContent names those that neither side has."""
-    ctx.store.use()
-    recovery.make_durable(ctx.store)
-    ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
-    try:
-        result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
-    finally:
-        ctx.progress.finish()
+    result = push_available(ctx, catalog, wanted, deep=deep)
     if result.absent:
         raise _absent(ctx, wanted, result)
     return result
 
 
+def push_available(
+    ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
+) -> PushResult:
+    """As `push_pointers`; what neither side has is left to the caller, in `absent`."""
+    ctx.store.use()
+    recovery.make_durable(ctx.store)
+    ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
+    try:
+        return Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
+    finally:
+        ctx.progress.finish()
+
+
 def _absent(ctx: Context, wanted: dict[Pointer, bytes], result: PushResult) -> MissingContent:
-    pointer = next(iter(result.absent))
+    absent = [pointer for pointer in result.absent if pointer in wanted]
+    pointer = absent[0]
     return MissingContent(
-        f"{len(result.absent)} file(s) of these commits are neither here nor on the remote,"
+        f"{len(absent)} file(s) of these commits are neither here nor on the remote,"
         f" first {os.fsdecode(wanted[pointer])} ({short(pointer.oid)})",
         why="their content was never stored here, or was pruned",
         fix="git mlver fetch --all, or add the file again and amend the commit",

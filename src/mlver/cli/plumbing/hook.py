@@ -86,6 +86,11 @@ def _pre_push(ctx: Context, args: list[str]) -> int:
     result = before_push(ctx, remote, url, updates)
     if result is not None and result.sent:
         warn(f"pushed {len(result.sent)} file(s), {human_size(result.bytes)} sent")
+    from mlver.git.run_remotes import adopt_remotes
+    from mlver.workflows.exchange_runs import push_runs
+
+    adopt_remotes(ctx.repo)
+    push_runs(ctx, remote, url)
     return 0
 
 
