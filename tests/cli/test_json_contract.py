@@ -48,6 +48,14 @@ def pushed(box: Sandbox, work: Clone) -> Clone:
     return work
 
 
+def test_verify(work: Clone) -> None:
+    work.given("a model", {"m.pt": b"x"})
+    found = checked("verify", work.json("verify", "--strict"))
+    assert (found["ok"], found["checked"], found["problems"][0]["path"]) == (False, 1, "m.pt")
+    assert checked("verify", work.json("verify", "--strict", "HEAD~1..HEAD"))["problems"]
+    assert checked("verify", work.json("verify"))["policy"] == "off"
+
+
 def test_every_json_command_has_a_schema_and_every_schema_a_command() -> None:
     with_json = {
         words.replace(" ", "-")

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "track": "track",
     "uninstall": "uninstall",
     "untrack": "untrack",
+    "verify": "verify",
 }
 """Subcommand → module of mlver.cli.commands; the click command there is called `command`."""
 

@@ -31,7 +31,7 @@ PLUMBING: dict[str, tuple[str, str]] = {
     "hook": (
         "hook NAME [ARGUMENT...]",
         "The work behind the hooks: pre-commit, prepare-commit-msg, post-commit, post-checkout,"
-        " post-merge, post-rewrite, pre-push.",
+        " post-merge, post-rewrite, commit-msg, pre-push.",
     ),
     "merge-driver": (
         "merge-driver BASE OURS THEIRS MARKER-SIZE PATH",
@@ -89,6 +89,12 @@ mlver.autoHooks::
 Set to false, a clone without hooks is left without them. Otherwise the filter puts them there the
 first time that it works in a clone. Set by `git mlver uninstall --local`.
 
+mlver.pushRuns::
+Set to false, `git push` leaves the records of runs in this clone.
+
+mlver.trailer::
+Set to false, commits get no trailer `Mlver-Run` that names the runs whose outputs they bring.
+
 In .mlver.toml at the top of the worktree, for everyone who works in the repository. It comes with
 a clone, so it can set rules and name remotes, and never a program or a secret:
 
@@ -105,6 +111,14 @@ A list of patterns of files that are captured whatever their size.
 
 remote::
 The name of the remote to use where several are known.
+
+[runs] policy::
+What a commit and a push do with a model file that changed without a recorded run that made it:
+"warn", "reject" or "off". Unless it is set, a repository that has runs is warned, and one that has
+none is left in peace.
+
+[runs] models::
+A list of patterns of the files that this policy looks at, in place of the usual types of models.
 
 [remotes.NAME] url::
 A remote for everyone. It is used in a clone after `git mlver remote trust NAME`.
@@ -257,6 +271,11 @@ git mlver track                       # the patterns that are in force here
 \\b
 git mlver uninstall --local           # this repository: hooks and settings
 git mlver uninstall                   # this user
+""",
+    "verify": """\
+\b
+git mlver verify                      # every model of HEAD
+git mlver verify --strict origin/main..HEAD
 """,
     "untrack": """\
 \\b

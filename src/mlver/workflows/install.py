@@ -33,6 +33,10 @@ patterns = [
     "*.pkl", "*.joblib", "*.npy", "*.npz", "*.parquet", "*.arrow", "*.feather",
 ]
 
+# A model that changed without a recorded run that made it: "warn", "reject" or "off".
+# [runs]
+# policy = "reject"
+
 # Where content is kept. Each clone is asked once: git mlver remote trust NAME
 # [remotes.team]
 # url = "/shared/mlver/this-project"
