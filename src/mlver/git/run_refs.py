@@ -86,12 +86,20 @@ def tips(repo: Repo, names: Iterable[str] = (NOTES, KEPT)) -> dict[str, str]:
     return {name: commit for commit, name in rows}
 
 
-def add(repo: Repo, addition: Addition, run_ids: Mapping[bytes, str], who: str) -> None:
+def add(
+    repo: Repo,
+    addition: Addition,
+    run_ids: Mapping[bytes, str],
+    who: str,
+    *,
+    seconds: float = _SECONDS,
+) -> None:
     """Add lines and folders to what is there. `run_ids`: line → the run that it tells of.
+    `seconds`: how long to try against others (and against a lock that somebody left).
 
     Raises BusyError where others wrote all the time, RepositoryError where git refuses.
     """
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     while True:
         old = tips(repo)
         with BlobReader(repo) as reader:
@@ -102,7 +110,7 @@ def add(repo: Repo, addition: Addition, run_ids: Mapping[bytes, str], who: str) 
         if time.monotonic() > end:
             raise BusyError(
                 "the notes of this repository are being written by others all the time",
-                why=f"{NOTES} was another each time in {_SECONDS:.0f} seconds",
+                why=f"{NOTES} was another each time in {seconds:.0f} seconds",
                 fix="git mlver runs, later: what could not be noted waits in the journal",
             )
         time.sleep(random.uniform(0.002, 0.05))

@@ -4,6 +4,8 @@
                   lock          locked (flock) as long as the recorder lives
                   stdout, stderr      what the command wrote, redacted
                   events-<pid>-<n>.jsonl     what the Python API was told, a file a process
+                  opened-<pid>-<n>    what Python's audit hook has told
+                  capture.json        what was asked for; its time is that of the run's start
                   kept/<name>   bytes for the run's folder in git: lock of packages, listings
 
 A record that says `running` while nobody holds the lock is of a run that was killed: a lock, not a
@@ -76,6 +78,14 @@ class Entry:
         if run.status == "running" and not self.is_alive():
             return replace(run, status="killed", ended=run.ended or _last_sign(self))
         return run
+
+    def left(self) -> tuple[Run, bool]:
+        """For whoever has taken it: the record, and whether its recorder was killed (then it says
+        so). Raises CorruptContent."""
+        run = self.read()
+        if run.status != "running":
+            return run, False
+        return replace(run, status="killed", ended=run.ended or _last_sign(self)), True
 
     def take(self) -> bool:
         """Become the one who may write; False where another one is."""
