@@ -16,7 +16,6 @@ union, whatever their order. Nothing here knows what a line means.
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +112,7 @@ def add(
                 why=f"{NOTES} was another each time in {seconds:.0f} seconds",
                 fix="git mlver runs, later: what could not be noted waits in the journal",
             )
-        time.sleep(random.uniform(0.002, 0.05))
+        time.sleep(0.002 + os.urandom(1)[0] / 5000)  # others wait for another time
 
 
 def _placed(
@@ -215,7 +214,7 @@ def file_line(path: str, data: bytes) -> bytes:
 
 def write_commits(repo: Repo, commits: Mapping[str, Commit]) -> dict[str, str]:
     """Write commits and no ref; ref → id. Raises RepositoryError."""
-    scratch = f"refs/mlver/tmp/{os.getpid()}-{random.getrandbits(32):08x}"
+    scratch = f"refs/mlver/tmp/{os.getpid()}-{os.urandom(4).hex()}"
     when = int(time.time())
     parts = []
     for mark, (ref, commit) in enumerate(commits.items(), 1):

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -49,11 +47,11 @@ def take(
     wanted, left_out = _chosen(repo, code, is_secret_name, holds_secret)
     if not wanted and code.tree and not code.changed:
         return Snapshot(code.tree, left_out)
-    index = os.path.join(repo.git_dir, b"mlver-snapshot-" + secrets.token_hex(6).encode())
+    index = os.path.join(repo.git_dir, b"mlver-snapshot-" + os.urandom(6).hex().encode())
     env = {**os.environ, "GIT_INDEX_FILE": os.fsdecode(index)}
     try:
         with contextlib.suppress(FileNotFoundError):  # nothing was ever staged
-            shutil.copyfile(repo.index_path, index)
+            _copy(repo.index_path, index)
         if wanted:
             command.run(
                 ["update-index", "-z", "--add", "--remove", "--stdin"],
@@ -68,6 +66,12 @@ def take(
         for path in (index, index + b".lock"):
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def _copy(source: bytes, target: bytes) -> None:
+    with open(source, "rb") as old, open(target, "xb") as new:
+        while data := old.read(1 << 20):
+            new.write(data)
 
 
 def _chosen(

@@ -7,8 +7,6 @@ where it is missing, `Unreadable` says so by name.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -61,6 +59,9 @@ def metrics(path: bytes, data: bytes) -> list[tuple[str, float, int | None]]:
     """
     name = path.lower()
     if name.endswith(b".csv"):
+        import csv
+        import io
+
         rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
         try:
             return _points([{k: v for k, v in row.items() if isinstance(k, str)} for row in rows])

@@ -8,16 +8,16 @@ that it looks in. What it prints is data: `answer` takes nothing but what it exp
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlver.lineage.argv_params import is_python, program_at
+from mlver.lineage.child import found_program
 from mlver.lineage.opened import without_hook
+from mlver.model.digest import digest_of
 
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "make", "just", "snakemake"}
 _SECONDS = 20.0
@@ -87,10 +87,10 @@ def python_of(argv: Sequence[str], env: Mapping[str, str]) -> str | None:
     if not words:
         return None
     if is_python(words[0]):
-        return shutil.which(words[0], path=path)
+        return _which(words[0], path)
     if os.path.basename(argv[0]) == "uv" and os.path.exists(".venv/bin/python"):
         return os.path.abspath(".venv/bin/python")
-    found = shutil.which(words[0], path=path)
+    found = _which(words[0], path)
     name = os.path.basename(words[0])
     if name in _SHELLS or name.endswith(".sh") or found is None:
         return _default(path) if found or name.endswith(".sh") else None
@@ -98,12 +98,19 @@ def python_of(argv: Sequence[str], env: Mapping[str, str]) -> str | None:
     if not interpreter:
         return None
     if is_python(interpreter[-1]):
-        return shutil.which(interpreter[-1], path=path)
+        return _which(interpreter[-1], path)
     return _default(path) if os.path.basename(interpreter[-1]) in _SHELLS else None
 
 
 def _default(path: str | None) -> str | None:
-    return shutil.which("python3", path=path) or shutil.which("python", path=path)
+    return _which("python3", path) or _which("python", path)
+
+
+def _which(name: str, path: str | None) -> str | None:
+    try:
+        return found_program(name, {} if path is None else {"PATH": path})
+    except OSError:
+        return None
 
 
 def _shebang(path: str) -> list[str]:
@@ -185,8 +192,7 @@ def _key(python: str, env: Mapping[str, str]) -> bytes:
         parts = [os.path.abspath(python), str(info.st_mtime_ns), str(info.st_size)]
         clean = without_hook(dict(env))
         parts += [clean.get(name, "") for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE")]
-        digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()[:32].encode()
+        return digest_of("\0".join(parts).encode("utf-8", "surrogateescape")).hex()[:32].encode()
     return b"none"
 
 

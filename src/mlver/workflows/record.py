@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlver import system
 from mlver.errors import CorruptContent, LocalIOError, MlverError
@@ -26,15 +26,12 @@ from mlver.lineage import journal, opened, series
 from mlver.lineage.journal import Entry
 from mlver.lineage.redact import Redactor
 from mlver.lineage.watch import Seen
-from mlver.model import canonical
 from mlver.model.pointer import Pointer
-from mlver.model.run import MAX_LINE, Blob, Run
+from mlver.model.run import Blob, Run
 from mlver.workflows.context import Context
 from mlver.workflows.recording import capture_of, clean_params, mark_of, with_unseen
 from mlver.workflows.run_artifacts import Artifacts, Observed, resolve
-
-FULL, SHOWN = 100, 20
-"""A list that is longer than FULL lies in a listing, and its first SHOWN in the record."""
+from mlver.workflows.run_size import fit, trimmed
 
 NOTEBOOK = b"notebook"
 _LOGS = ("stdout", "stderr", "series", "notebook")
@@ -96,26 +93,13 @@ def _with_found(
         inputs=tuple(found.inputs),
         outputs=tuple(found.outputs),
         configs=tuple(found.configs),
-        params={name: _fit(value) for name, value in params.items()},
+        params={name: fit(value) for name, value in params.items()},
         metrics=metrics,
         tags={**run.tags, **told.tags},
     )
     if any(item.role == "notebook" for item in (*run.inputs, *run.outputs)):
         run = replace(run, job={**run.job, "kind": "notebook"})
     return with_unseen(run, [redactor.text(words) for words in [*found.unseen, *told.unseen]])
-
-
-def _fit(value: Any) -> Any:
-    """A parameter's value as a record may hold it."""
-    if isinstance(value, float) and value - value != 0:
-        return series.not_finite(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
-        return str(value)
-    if isinstance(value, str):
-        return value[:1000].encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, list | tuple):
-        return [_fit(item) for item in value[:100]]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)[:1000]
 
 
 def _keep_notebook(ctx: Context, entry: Entry, path: bytes, redactor: Redactor) -> None:
@@ -125,50 +109,6 @@ def _keep_notebook(ctx: Context, entry: Entry, path: bytes, redactor: Redactor) 
             data = redactor.bytes(file.read())
         with open(entry.file(NOTEBOOK), "wb") as file:
             file.write(data)
-
-
-def trimmed(entry: Entry, run: Run) -> Run:
-    """The run, short enough for a note: long lists go into listings beside it."""
-    full, shown, longest = FULL, SHOWN, MAX_LINE - 4096
-    listings = dict(run.other.get("listings", {}))
-    whole: dict[str, Sequence[Any] | Mapping[str, Any]] = {
-        "inputs": run.inputs, "outputs": run.outputs, "params": run.params,
-    }  # fmt: skip
-    while True:
-        for member, value in whole.items():
-            if len(value) > full and member not in listings:
-                items: Any = (
-                    dict(value) if isinstance(value, Mapping) else [x.as_json() for x in value]
-                )
-                entry.keep(f"{member}.json", canonical.encode(items) + b"\n")
-                listings[member] = len(value)
-        cut: dict[str, Any] = {
-            name: dict(list(value.items())[:shown]) if isinstance(value, Mapping) else value[:shown]
-            for name, value in whole.items()
-            if name in listings
-        }
-        short = replace(run, **cut) if cut else run
-        if listings:
-            short = replace(short, other={**short.other, "listings": listings})
-        if len(short.encode()) <= longest:
-            return short
-        if shown == 0:
-            return _without_details(short)
-        full, shown = full // 4, shown // 4
-
-
-def _without_details(run: Run) -> Run:
-    """What is still too long has very long names or values: the series hold every metric."""
-    argv = [word[:200] for word in run.job.get("argv", ())[:50]]
-    run = replace(
-        run,
-        job={**run.job, "argv": argv},
-        metrics=dict(list(run.metrics.items())[:100]),
-        configs=run.configs[:20],
-        tags={name[:100]: value[:200] for name, value in list(run.tags.items())[:50]},
-        code={**run.code, "left_out": list(run.code.get("left_out", ()))[:5]},
-    )
-    return with_unseen(run, ["members that are too long for a record were cut"])
 
 
 # -- into git --------------------------------------------------------------------------------------
@@ -228,7 +168,8 @@ def _note(ctx: Context, ready: Sequence[_Ready], *, with_code: bool = True) -> N
         addition.note(item.commit, line)
         addition.kept[item.run.run_id] = [f for f in item.kept if with_code or f.name != "code"]
     try:
-        run_refs.add(ctx.repo, addition, ids, run_refs.identity(ctx.repo), seconds=_SECONDS)
+        who = ready[0].run.actor or run_refs.identity(ctx.repo)
+        run_refs.add(ctx.repo, addition, ids, who, seconds=_SECONDS)
     except MlverError:
         # A tree that nothing held may be gone after weeks (git gc): a run without it is still one.
         if not with_code or all(_is_there(ctx, item) for item in ready):

@@ -9,7 +9,6 @@ What git ignores, source files, and what tools leave beside files are none, unle
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -62,19 +61,33 @@ class Artifacts:
 def resolve(repo: Repo, tree: str, mark_ns: int, observed: Observed) -> Artifacts:
     """Look at everything that was seen. `tree`: that of the start; `mark_ns`: the file system's
     time then. A file that cannot be read is left out, or has no oid."""
-    with BlobReader(repo) as reader:
-        return _Resolver(repo, reader, tree, mark_ns, observed).resolve()
+    resolver = _Resolver(repo, tree, mark_ns, observed)
+    try:
+        return resolver.resolve()
+    finally:
+        resolver.close()
 
 
 class _Resolver:
-    def __init__(
-        self, repo: Repo, reader: BlobReader, tree: str, mark_ns: int, observed: Observed
-    ) -> None:
-        self._repo, self._reader, self._tree, self._mark = repo, reader, tree, mark_ns
+    def __init__(self, repo: Repo, tree: str, mark_ns: int, observed: Observed) -> None:
+        self._repo, self._tree, self._mark = repo, tree, mark_ns
+        self._reader: BlobReader | None = None
         self._observed, self._top = observed, repo.top
         self._real_top = os.path.realpath(self._top)
         self._found = Artifacts()
         self._outside: set[bytes] = set()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def _in_tree(self, path: bytes, limit: int) -> bytes | None:
+        """What the tree of the start holds there; None for nothing, and for `limit` and more."""
+        if not self._tree or path.startswith(b"/"):
+            return None
+        if self._reader is None:
+            self._reader = BlobReader(self._repo)
+        return self._reader.read(self._tree.encode() + b":" + path, limit)
 
     def resolve(self) -> Artifacts:
         found, observed = self._found, self._observed
@@ -132,6 +145,10 @@ class _Resolver:
         return not roles.is_code(path)
 
     def _is_excluded(self, path: bytes) -> bool:
+        if not self._observed.exclude:
+            return False
+        import fnmatch
+
         name = os.fsdecode(path)
         return any(
             fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern.rstrip("/") + "/")
@@ -223,8 +240,7 @@ class _Resolver:
     def _input(self, path: bytes, by: str, role: str) -> None:
         info = self._stat(path)
         is_same = info is not None and not self._is_young(info)
-        name = f"{self._tree}:".encode() + path
-        blob = None if path.startswith(b"/") else self._reader.read(name, pointers.MAX_SIZE)
+        blob = self._in_tree(path, pointers.MAX_SIZE)
         pointer = None if blob is None else pointers.parse(blob)
         oid: Digest | None = None
         size = info.st_size if info is not None else 0
@@ -236,7 +252,7 @@ class _Resolver:
             except OSError:
                 return
         else:
-            data = self._old_content(name, path)
+            data = self._in_tree(path, _LARGEST_BLOB)
             if data is not None:
                 oid, size = digest_of(data), len(data)
             elif info is None or (
@@ -247,15 +263,12 @@ class _Resolver:
             return
         item = Artifact(_shown(path), oid, size, role or roles.role_of(path), by)
         may_configure = config_params.is_config(path) and size <= config_params.MAX_BYTES
-        if role or not may_configure or not self._config(path, name, is_same, item):
+        if role or not may_configure or not self._config(path, is_same, item):
             self._found.inputs.append(item)
 
-    def _old_content(self, name: bytes, path: bytes) -> bytes | None:
-        return None if path.startswith(b"/") else self._reader.read(name, _LARGEST_BLOB)
-
-    def _config(self, path: bytes, name: bytes, is_same: bool, item: Artifact) -> bool:
+    def _config(self, path: bytes, is_same: bool, item: Artifact) -> bool:
         """True for a tracked file of parameters, which are taken; what is none stays an input."""
-        data = self._old_content(name, path)
+        data = self._in_tree(path, _LARGEST_BLOB)
         if data is None:
             return False  # not in the tree: nobody can look it up
         if is_same:
