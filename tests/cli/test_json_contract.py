@@ -48,6 +48,13 @@ def pushed(box: Sandbox, work: Clone) -> Clone:
     return work
 
 
+def test_reproduce(work: Clone) -> None:
+    work.given("code", {"t.py": b"open('m.bin', 'w').write('x' * 999)\n"})
+    work.mlver("run", "-q", "--", "python3", "t.py")
+    found = checked("reproduce", work.json("reproduce", "latest"))
+    assert (found["verdict"], found["steps"][0]["outputs"][0]["path"]) == ("identical", "m.bin")
+
+
 def test_verify(work: Clone) -> None:
     work.given("a model", {"m.pt": b"x"})
     found = checked("verify", work.json("verify", "--strict"))

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "pull": "pull",
     "push": "push",
     "remote": "remote",
+    "reproduce": "reproduce",
     "run": "run",
     "status": "status",
     "testremote": "testremote",

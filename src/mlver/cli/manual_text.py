@@ -249,6 +249,12 @@ git mlver remote add team s3://bucket/project --set profile=data
 git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
 """,
+    "reproduce": """\
+\b
+git mlver reproduce model.safetensors
+git mlver reproduce model.safetensors@v1 --from-scratch
+git mlver reproduce 0192f0c1 --no-env --rtol 1e-3
+""",
     "status": """\
 \\b
 git mlver status

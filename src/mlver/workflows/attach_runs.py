@@ -14,12 +14,20 @@ from collections.abc import Iterable, Sequence
 from mlver.git import content_ids, run_refs, run_remotes
 from mlver.git.objects import BlobReader
 from mlver.git.run_refs import NOTES, Addition
+from mlver.lineage import journal
 from mlver.model.run import is_run_id
 from mlver.workflows.context import Context
 
 
 def after_commit(ctx: Context) -> int:
-    """The work of post-commit: runs that made what HEAD brings; how many lines were noted."""
+    """The work of post-commit: runs that made what HEAD brings; how many lines were noted.
+
+    Runs from before the first commit, and what killed recorders left, become notes first.
+    """
+    if next(journal.entries(ctx.repo.store_dir), None) is not None:
+        from mlver.workflows import record
+
+        record.sweep(ctx)
     addition, ids = Addition(), dict[bytes, str]()
     _by_content(ctx, ["HEAD"], addition, ids)
     return _write(ctx, addition, ids)

@@ -126,6 +126,10 @@ class KnownRuns:
         found = [(run_id, bytes(line)) for run_id, line in rows]
         return [row for row in found if records.parse(row[1]).status != "running"]
 
+    def line(self, run: KnownRun) -> bytes:
+        """The record's very line, as it stands in a note."""
+        return bytes(self.ask("select line from records where run = ?", [run.number])[0][0])
+
     def reading(self, oid: Digest) -> list[KnownRun]:
         """Runs with this content among their inputs or configurations, the newest first."""
         return self._runs(

@@ -154,6 +154,7 @@ def _finish(ctx: Context, ended: Sequence[tuple[Entry, Run]]) -> list[Run]:
             recovery.make_durable(ctx.store)
         with _alone(ctx):
             _note(ctx, ready)
+        journal.mark_own(ctx.repo.store_dir, [item.run.encode() for item in ready])
         for item in ready:
             item.entry.remove()
     return [item.run for item in ready] + waiting

@@ -12,10 +12,10 @@ from mlver.cli.output import escape, human_size
 @click.argument("remote", required=False, metavar="[REMOTE]")
 @click.option("--all", "everything", is_flag=True, help="Every ref and reflog, stashes too.")
 def command(remote: str | None, everything: bool) -> None:
-    """Send content to the remote, and the records of runs to git's; no branch is touched.
+    """Send content to the remote, and runs to git's remote.
 
-    `git push` does this by itself for what it pushes. Only what the remote lacks is sent; running
-    it again after a failure sends the rest.
+    No branch is touched. `git push` does this by itself for what it pushes. Only what the remote
+    lacks is sent; running it again after a failure sends the rest.
     """
     from mlver.workflows.exchange_runs import push_own_runs
     from mlver.workflows.push import push

@@ -16,12 +16,12 @@ from mlver.workflows.verify import Unmade, Verified
 @click.option("--strict", is_flag=True, help='As if [runs] policy were "reject".')
 @JSON
 def command(what: str, strict: bool, as_json: bool) -> int:
-    """Check that every model has a recorded run that made it, by content.
+    """Check that every model has a recorded run that made it.
 
-    Of a commit (HEAD unless named) all models are checked; of a range A..B those that its commits
-    bring. For CI: exit code 8 where a model has none and `[runs] policy` in .mlver.toml is
-    "reject", or with --strict. In a fresh clone run git mlver init and git fetch before, which
-    bring the runs.
+    What counts is its content. Of a commit (HEAD unless named) all models are checked; of a range
+    A..B those that its commits bring. For CI: exit code 8 where a model has none and `[runs]
+    policy` in .mlver.toml is "reject", or with --strict. In a fresh clone run git mlver init and
+    git fetch before, which bring the runs.
     """
     from mlver.workflows.verify import verify
 
