@@ -53,6 +53,10 @@ def test_reproduce(work: Clone) -> None:
     work.mlver("run", "-q", "--", "python3", "t.py")
     found = checked("reproduce", work.json("reproduce", "latest"))
     assert (found["verdict"], found["steps"][0]["outputs"][0]["path"]) == ("identical", "m.bin")
+    work.write("t.py", b"open('m.bin', 'w').write('y' * 999)\n")
+    found = checked("refresh", work.json("refresh", "--dry-run"))
+    assert found["steps"][0]["reasons"] == ["code: t.py changed"]
+    assert checked("refresh", work.json("refresh"))["steps"][0]["exit_code"] == 0
 
 
 def test_verify(work: Clone) -> None:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "prune": "prune",
     "pull": "pull",
     "push": "push",
+    "refresh": "refresh",
     "remote": "remote",
     "reproduce": "reproduce",
     "run": "run",

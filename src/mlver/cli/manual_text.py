@@ -242,6 +242,11 @@ git mlver pull --include 'models/**' --exclude '*.onnx'
 git mlver push
 git mlver push team --all
 """,
+    "refresh": """\
+\b
+git mlver refresh --dry-run           # what is stale, and why
+git mlver refresh models/
+""",
     "remote": """\
 \\b
 git mlver remote add team /shared/mlver/project --share

@@ -19,12 +19,10 @@ from dataclasses import dataclass, field
 
 from mlver.errors import RefusedError
 from mlver.git.objects import BlobReader
-from mlver.git.worktree import check_path
 from mlver.lineage import opened
 from mlver.lineage.argv_params import is_python, program_at
 from mlver.lineage.compare import Tolerance
 from mlver.lineage.interpreter import python_of
-from mlver.lineage.redact import MARK
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
 from mlver.model.run import Artifact, Run
@@ -34,7 +32,7 @@ from mlver.workflows.context import Context, open_context
 from mlver.workflows.fetch import fetch_pointers
 from mlver.workflows.rebuilt_env import Environment
 from mlver.workflows.recording import Wanted
-from mlver.workflows.reproduce_plan import REPRODUCES, Step, plan, target
+from mlver.workflows.reproduce_plan import REPRODUCES, Step, check_command, plan, target
 from mlver.workflows.reproduce_verdict import DIFFERENT, IDENTICAL, ORDER, Made, judge
 from mlver.workflows.scratch import Scratch, code_tree, tree_content
 
@@ -121,23 +119,7 @@ def refused(foreign: Sequence[Step]) -> RefusedError:
 def _check(ctx: Context, step: Step, options: Options) -> None:
     """Whether the step can be run at all, before anything is. Raises MlverError."""
     run = step.known.run
-    argv = run.job.get("argv")
-    name = run.name or run.run_id
-    if not isinstance(argv, list) or not argv or not all(isinstance(w, str) for w in argv):
-        raise RefusedError(f"the record of {name} holds no command", fix="name another run")
-    if any("\0" in word for word in argv) or not argv[0]:
-        raise RefusedError(f"the command of {name} cannot be started", fix="name another run")
-    if any(MARK in word for word in argv):
-        raise RefusedError(
-            f"the command of {name} cannot be run again as it was",
-            why="a secret stood in its words, and was taken out of the record",
-            fix="run it by hand with the secret, and record it: git mlver run -- …",
-        )
-    cwd = run.job.get("cwd", "")
-    if cwd:
-        check_path(os.fsencode(str(cwd)))
-    for item in (*step.inputs, *step.outputs):
-        check_path(os.fsencode(item.path))
+    check_command(step)
     code_tree(ctx.repo, run)
     if options.use_env:
         rebuilt_env.requirements(rebuilt_env.lock_text(ctx, run))
@@ -188,12 +170,12 @@ class _Work:
             raise RefusedError(f"the folder {os.fsdecode(cwd)!r} lies outside the recorded code")
         os.makedirs(inside, exist_ok=True)
         env = _variables(run, os.environ, self._ctx.repo.top, scratch.top)
-        with _surroundings(inside):
+        with surroundings(inside):
             built = Environment()
             if self._options.use_env:
                 present = python_of(run.job["argv"], env)
                 built = rebuilt_env.environment(self._ctx, run, present, env)
-            words = _with_python(words, built)
+            words = with_python(words, built)
             wanted = Wanted(
                 argv=tuple(words),
                 name=run.name,
@@ -219,7 +201,7 @@ def _moved(word: str, top: bytes, scratch: bytes) -> str:
     )
 
 
-def _with_python(words: list[str], built: Environment) -> list[str]:
+def with_python(words: list[str], built: Environment) -> list[str]:
     """The command with the Python that was built for it, or one that is there."""
     at = program_at(words)
     if at >= len(words) or not is_python(words[at]):
@@ -246,8 +228,8 @@ def _variables(run: Run, env: Mapping[str, str], top: bytes, scratch: bytes) -> 
 
 
 @contextmanager
-def _surroundings(cwd: bytes) -> Iterator[None]:
-    """Stand in the scratch, with none of git's variables; what commands print goes to stderr, since
+def surroundings(cwd: bytes) -> Iterator[None]:
+    """Stand in a folder, with none of git's variables; what commands print goes to stderr, since
     stdout is for the verdict."""
     before, was_at = {name: os.environ.pop(name, None) for name in _GITS}, os.getcwdb()
     sys.stdout.flush()

@@ -7,13 +7,16 @@ made is taken as it is. Records may be hostile: a circle among them ends where i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mlver.errors import MissingContent, UsageError
+from mlver.errors import MissingContent, RefusedError, UsageError
 from mlver.git import content_ids
 from mlver.git.objects import tree_entries
+from mlver.git.worktree import check_path
 from mlver.lineage import journal
+from mlver.lineage.redact import MARK
 from mlver.model.digest import Digest, short
 from mlver.model.run import Artifact
 from mlver.workflows.context import Context
@@ -54,7 +57,7 @@ def target(ctx: Context, runs: KnownRuns, what: str) -> KnownRun:
             why="it was committed without a record, or its record was not fetched",
             fix="git mlver init, then git fetch; git mlver runs, to see what is known",
         )
-    return min(ended, key=lambda known: _rank(ctx, runs, known, path))
+    return min(ended, key=lambda known: rank(ctx, runs, known, path))
 
 
 def _content(ctx: Context, path: str, revision: str) -> Digest | None:
@@ -69,7 +72,7 @@ def _content(ctx: Context, path: str, revision: str) -> Digest | None:
     return content_ids.content_ids(ctx.repo, [entries[0].blob]).get(entries[0].blob)
 
 
-def _rank(ctx: Context, runs: KnownRuns, known: KnownRun, path: str) -> tuple[bool, ...]:
+def rank(ctx: Context, runs: KnownRuns, known: KnownRun, path: str) -> tuple[bool, ...]:
     """What is preferred is False: an original, that ended well, made here, at this very path."""
     run = known.run
     return (
@@ -105,7 +108,7 @@ def plan(
             stack += [(maker, None) for maker in reversed(needed) if maker.number not in state]
         elif not state[known.number]:
             state[known.number] = True
-            order.append(_step(ctx, runs, known))
+            order.append(step_of(ctx, runs, known))
         if len(state) > _MOST_STEPS:
             raise UsageError(f"more than {_MOST_STEPS} steps lead there", fix="name a later run")
     if missing:
@@ -130,14 +133,38 @@ def _needed(
         if (not makers or not from_scratch) and available(known, item):
             continue
         if makers:
-            found.append(min(makers, key=lambda m: _rank(ctx, runs, m, item.path)))
+            found.append(min(makers, key=lambda m: rank(ctx, runs, m, item.path)))
         else:
             missing.append((known, item))
     return found
 
 
-def _step(ctx: Context, runs: KnownRuns, known: KnownRun) -> Step:
+def step_of(ctx: Context, runs: KnownRuns, known: KnownRun) -> Step:
+    """What it takes to run this run again."""
     return Step(known, inputs_of(runs, known), runs.outputs(known), is_own(ctx, runs, known))
+
+
+def check_command(step: Step) -> None:
+    """Raise RefusedError where a record's command cannot be run, or a path of it would leave the
+    folder that it is run in."""
+    run = step.known.run
+    argv = run.job.get("argv")
+    name = run.name or run.run_id
+    if not isinstance(argv, list) or not argv or not all(isinstance(w, str) for w in argv):
+        raise RefusedError(f"the record of {name} holds no command", fix="name another run")
+    if any("\0" in word for word in argv) or not argv[0]:
+        raise RefusedError(f"the command of {name} cannot be started", fix="name another run")
+    if any(MARK in word for word in argv):
+        raise RefusedError(
+            f"the command of {name} cannot be run again as it was",
+            why="a secret stood in its words, and was taken out of the record",
+            fix="run it by hand with the secret, and record it: git mlver run -- …",
+        )
+    cwd = run.job.get("cwd", "")
+    if cwd:
+        check_path(os.fsencode(str(cwd)))
+    for item in (*step.inputs, *step.outputs):
+        check_path(os.fsencode(item.path))
 
 
 def inputs_of(runs: KnownRuns, known: KnownRun) -> tuple[Artifact, ...]:
