@@ -1,27 +1,7 @@
-"""A sandbox for each test: a copy of one that is installed once a process."""
+"""A sandbox for the tests that run commands."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from tests.cli.conftest import box, sandbox_template, work
 
-import pytest
-from tests.support.sandbox import Clone, Sandbox, copy_of, make_template
-
-
-@pytest.fixture(scope="session")
-def sandbox_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("template") / "box"
-    root.mkdir()
-    make_template(root)
-    return root
-
-
-@pytest.fixture
-def box(sandbox_template: Path, tmp_path: Path) -> Sandbox:
-    return copy_of(sandbox_template, tmp_path / "box")
-
-
-@pytest.fixture
-def work(box: Sandbox) -> Clone:
-    """A repository that tracks `*.bin`, with one commit."""
-    return box.at("work")
+__all__ = ["box", "sandbox_template", "work"]

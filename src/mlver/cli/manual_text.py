@@ -169,6 +169,11 @@ git mlver checkout --no-fetch data/   # only what this machine has
 git mlver clone /srv/git/project.git
 git mlver clone --depth 1 --branch v2 /srv/git/project.git look
 """,
+    "compare": """\
+\\b
+git mlver compare latest 3f9c21aa
+git mlver compare --all train-small train-large
+""",
     "completion": """\
 \\b
 git-mlver completion bash > ~/.local/share/bash-completion/completions/git-mlver
@@ -192,6 +197,12 @@ git mlver checkout data/raw/          # back again
     "env": """\
 \\b
 git mlver env --json
+""",
+    "export": """\
+\\b
+git mlver export model.safetensors --format cyclonedx -o model.cdx.json
+git mlver export model.safetensors@v1 --format slsa
+git mlver export latest --format openlineage --upstream
 """,
     "fetch": """\
 \\b
@@ -222,6 +233,17 @@ git mlver track '*.parquet'
 git mlver install                     # once a user
 git mlver install --local --skip-smudge
 """,
+    "lineage": """\
+\\b
+git mlver lineage model.safetensors
+git mlver lineage data/raw.csv@v1 --down --depth 2
+git mlver lineage model.safetensors --format dot | dot -Tsvg > lineage.svg
+""",
+    "log": """\
+\\b
+git mlver log model.safetensors
+git mlver log --rev v2 -n 5 data/train.parquet
+""",
     "ls": """\
 \\b
 git mlver ls
@@ -243,7 +265,7 @@ git mlver push
 git mlver push team --all
 """,
     "refresh": """\
-\b
+\\b
 git mlver refresh --dry-run           # what is stale, and why
 git mlver refresh models/
 """,
@@ -255,10 +277,23 @@ git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
 """,
     "reproduce": """\
-\b
+\\b
 git mlver reproduce model.safetensors
 git mlver reproduce model.safetensors@v1 --from-scratch
 git mlver reproduce 0192f0c1 --no-env --rtol 1e-3
+""",
+    "runs": """\
+\\b
+git mlver runs
+git mlver runs --filter "params.lr = '0.1' and metrics.acc > 0.9" --sort '-metrics.acc'
+git mlver runs --columns name,params.lr,metrics.acc --limit 0
+git mlver runs --filter "status = 'failed' and started > '2026-01-31'" --csv > failed.csv
+""",
+    "show": """\
+\\b
+git mlver show latest
+git mlver show 3f9c21aa --stderr
+git mlver show train-large --json
 """,
     "status": """\
 \\b
@@ -284,7 +319,7 @@ git mlver uninstall --local           # this repository: hooks and settings
 git mlver uninstall                   # this user
 """,
     "verify": """\
-\b
+\\b
 git mlver verify                      # every model of HEAD
 git mlver verify --strict origin/main..HEAD
 """,
@@ -292,6 +327,11 @@ git mlver verify --strict origin/main..HEAD
 \\b
 git mlver untrack '*.csv'
 git add --renormalize .               # these files go into git itself now
+""",
+    "why": """\
+\\b
+git mlver why model.safetensors
+git mlver why data/features.parquet@v1 --json
 """,
 }
 

@@ -26,19 +26,17 @@ create table sources (num integer primary key, ref text unique, tip text);
 create table notes (num integer primary key, blob text unique);
 create table places (source integer, path text, note integer, primary key (source, path))
     without rowid;
-create table lines (note integer, run integer, primary key (note, run)) without rowid;
+create table lines (note integer, run integer);
 create table problems (note integer, why text, count integer);
 create table runs (num integer primary key, run_id text, name text, status text, started text,
     ended text, start_ms integer, end_ms integer, exit_code integer, actor text, parent text,
     commit_id text, tree text, branch text, argv text, lock blob, claim integer default 0,
     journal integer default 0, wants integer default 0);
 create table records (run integer primary key, line blob);
-create table params (key text, run integer, text text, number real, primary key (key, run))
-    without rowid;
-create table metrics (key text, run integer, number real, primary key (key, run)) without rowid;
-create table tags (key text, run integer, text text, primary key (key, run)) without rowid;
-create table artifacts (list integer, seq integer, path text, oid blob, size integer, role text,
-    primary key (list, seq)) without rowid;
+create table params (key text, run integer, text text, number real);
+create table metrics (key text, run integer, number real);
+create table tags (key text, run integer, text text);
+create table artifacts (list integer, path text, oid blob, size integer, role text);
 create table listings (num integer primary key, blob text unique);
 create table run_lists (list integer, run integer, direction integer,
     primary key (list, run, direction)) without rowid;
@@ -50,9 +48,14 @@ create view uses as
 """
 _INDEXES = """
 create index if not exists places_note on places (note);
+create index if not exists lines_note on lines (note);
 create index if not exists lines_run on lines (run);
 create index if not exists runs_id on runs (run_id);
 create index if not exists runs_start on runs (start_ms);
+create index if not exists params_key on params (key, run);
+create index if not exists metrics_key on metrics (key, run);
+create index if not exists tags_key on tags (key, run);
+create index if not exists artifacts_list on artifacts (list);
 create index if not exists artifacts_oid on artifacts (oid);
 create index if not exists artifacts_path on artifacts (path);
 create index if not exists run_lists_run on run_lists (run);
@@ -116,10 +119,16 @@ def _connect(path: bytes | None) -> sqlite3.Connection:
         db.execute("pragma synchronous = normal")
         db.execute("pragma cache_size = -65536")
         db.execute("pragma case_sensitive_like = on")
+        db.create_function("fold", 1, _fold, deterministic=True)
         return db
     except BaseException:
         db.close()
         raise
+
+
+def _fold(text: object) -> str | None:
+    """A text as it compares where case does not count; SQLite's own knows ASCII only."""
+    return text.casefold() if isinstance(text, str) else None
 
 
 def delete(path: bytes) -> None:

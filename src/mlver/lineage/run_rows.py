@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from mlver.lineage.graph import CONFIG, INPUT, OUTPUT
@@ -25,49 +27,61 @@ _MOST = 2**63
 
 
 class Rows:
-    """Rows of many runs, put into the tables at once and in their order: far faster than singly."""
+    """Rows of many runs, put into the tables at once: far faster than singly."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _MARKS}
         self.count = 0
 
     def add(self, num: int, run: Run, line: bytes) -> None:
         """Take a run under a number that the tables do not have yet."""
+        rows = self._rows
         self.count += 1
-        self._to("runs", _run_row(num, run))
-        self._to("records", (num, line))
+        rows["runs"].append(_run_row(num, run))
+        rows["records"].append((num, line))
         self.params(num, run.params)
-        for name, values in run.metrics.items():
-            self._to("metrics", (_text(name), num, as_number(values.get("last"))))
-        for name, text in run.tags.items():
-            self._to("tags", (_text(name), num, _text(text)))
+        rows["metrics"] += [
+            (_text(name), num, as_number(values.get("last")))
+            for name, values in run.metrics.items()
+        ]
+        rows["tags"] += [(_text(name), num, _text(text)) for name, text in run.tags.items()]
         listed = listed_members(run)
         for member, direction in MEMBERS.items():
             if member not in listed:
                 self.artifacts(num * 4 + direction, getattr(run, member))
 
     def params(self, num: int, params: Mapping[str, Any]) -> None:
-        for name, value in params.items():
-            self._to("params", (_text(name), num, as_text(value), _param_number(value)))
+        self._rows["params"] += [
+            (_text(name), num, as_text(value), _param_number(value))
+            for name, value in params.items()
+        ]
 
     def artifacts(self, where: int, items: Iterable[Artifact]) -> None:
         """`where`: the column `list` of `artifacts`."""
-        for seq, item in enumerate(items):
-            oid = None if item.oid is None else bytes(item.oid)
-            self._to("artifacts", (where, seq, _text(item.path), oid, item.size, _text(item.role)))
+        self._rows["artifacts"] += [
+            (where, _text(item.path), item.oid, item.size, _text(item.role)) for item in items
+        ]
+
+    def lines(self, note: int, runs: Iterable[int]) -> None:
+        """A note's lines tell of these runs."""
+        self._rows["lines"] += [(note, run) for run in runs]
 
     def flush(self, db: sqlite3.Connection) -> None:
-        for table, rows in self._rows.items():
-            if table in ("params", "metrics", "tags"):
-                rows.sort(key=lambda row: row[:2])
-            names = f" ({','.join(_COLUMNS)})" if table == "runs" else ""
-            marks = ",".join("?" * len(rows[0]))
-            db.executemany(f"insert or replace into {table}{names} values ({marks})", rows)
-        self._rows.clear()
+        for table, marks in _MARKS.items():
+            rows = self._rows[table]
+            if rows:
+                db.executemany(f"insert into {table} {marks}", rows)
+                rows.clear()
         self.count = 0
 
-    def _to(self, table: str, row: tuple[Any, ...]) -> None:
-        self._rows.setdefault(table, []).append(row)
+
+_MARKS = {
+    table: f"values ({','.join('?' * count)})"
+    for table, count in (
+        ("records", 2), ("params", 4), ("metrics", 3), ("tags", 3), ("artifacts", 5), ("lines", 2),
+    )
+}  # fmt: skip
+_MARKS["runs"] = f"({','.join(_COLUMNS)}) values ({','.join('?' * len(_COLUMNS))})"
 
 
 def remove(db: sqlite3.Connection, num: int, run: Run) -> None:
@@ -99,6 +113,10 @@ def as_text(value: Any) -> str:
     """A parameter's value as it is compared and shown: a text as it is, else its JSON."""
     if isinstance(value, str):
         return _text(value)
+    if type(value) is int and -(2**53) <= value <= 2**53:
+        return str(value)
+    if type(value) is float and 1e-4 < abs(value) < 1e15:  # as canonical JSON has it, sooner
+        return repr(value).removesuffix(".0")
     try:
         return canonical.encode(value).decode("utf-8")
     except ValueError:
@@ -107,6 +125,8 @@ def as_text(value: Any) -> str:
 
 def as_number(value: Any) -> float | None:
     """A number that a column can hold; None for NaN and what is none. A text may spell one."""
+    if type(value) is float and value == value:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -118,8 +138,6 @@ def as_number(value: Any) -> float | None:
 
 def milliseconds(text: str) -> int | None:
     """A record's time, or its beginning (`2026-01-31`), as Unix time; None where it is none."""
-    from datetime import UTC, datetime
-
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
@@ -130,6 +148,8 @@ def milliseconds(text: str) -> int | None:
 
 
 def _param_number(value: Any) -> float | None:
+    if type(value) is float:
+        return as_number(value)
     if isinstance(value, str) and not value[:24].strip("+-.").lower().startswith(_DIGITS):
         return None  # `nan`, `infinity` and words
     return as_number(value)
@@ -152,8 +172,6 @@ def _run_row(num: int, run: Run) -> tuple[Any, ...]:
 
 def command_line(run: Run) -> str:
     """What was started, as a shell would take it."""
-    import shlex
-
     argv = run.job.get("argv")
     words = argv if isinstance(argv, list) else []
     return _text(shlex.join(word for word in words if isinstance(word, str)))

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from mlver.errors import UsageError
 from mlver.git import run_notes
-from mlver.git.run_refs import NOTES, run_key
-from mlver.lineage import graph
+from mlver.git.run_refs import NOTES, kept_path, run_key
+from mlver.lineage import graph, journal
 from mlver.lineage.graph import INPUT, OUTPUT, Graph
+from mlver.lineage.run_rows import listed_members
 from mlver.model import run as records
 from mlver.model.digest import Digest
 from mlver.model.run import Artifact, Run
@@ -106,6 +107,17 @@ class KnownRuns:
             [f"{pattern}%", f"%{pattern}"],
         )
 
+    def words(self, beginning: str, most: int) -> list[str]:
+        """Words that name a run and begin so, for completion: `latest`, names, ids."""
+        pattern = _literal(beginning) + "%"
+        rows = self.ask(
+            "select distinct name from runs where name like ? escape '\\' union all"
+            " select run_id from runs where run_id like ? escape '\\' limit ?",
+            [pattern, pattern, most],
+        )
+        latest = ["latest"] if "latest".startswith(beginning) else []
+        return latest + [name for (name,) in rows if name.isprintable() and " " not in name]
+
     def making(self, oid: Digest) -> list[KnownRun]:
         """Runs with this content among their outputs, the newest first. One that read the same
         content too did not make it, and is left out."""
@@ -149,6 +161,8 @@ class KnownRuns:
     def params(self, run: KnownRun) -> dict[str, Any]:
         """All its parameters; those of a listing as texts."""
         found = dict(run.run.params)
+        if "params" not in listed_members(run.run):
+            return found
         for key, text in self.ask("select key, text from params where run = ?", [run.number]):
             found.setdefault(key, text)
         return found
@@ -167,18 +181,43 @@ class KnownRuns:
         found = [Place(ref, run_notes.key(path), run_notes.key(path) != own) for ref, path in rows]
         return sorted(found, key=lambda place: (not place.is_commit, place.ref != NOTES, place))
 
+    def kept_file(self, run: KnownRun, name: str) -> bytes | None:
+        """A member of the run's kept folder, such as `lock.txt`; None where it is not here."""
+        run_id = run.run.run_id
+        if run.in_journal:
+            for entry in journal.entries(self._ctx.repo.store_dir):
+                if entry.run_id == run_id and name in entry.kept():
+                    return entry.kept()[name]
+        names = [f"{tip}:{kept_path(run_id)}/{name}" for tip in self._kept_tips]
+        texts = (text for _, text in run_notes.texts(self._ctx.repo, names))
+        return next((text for text in texts if text is not None), None)
+
+    @cached_property
+    def _kept_tips(self) -> list[str]:
+        return list(run_notes.tips(self._ctx.repo).kept.values())
+
     def _artifacts(self, run: KnownRun, direction: int) -> tuple[Artifact, ...]:
-        rows = self.ask(
-            "select path, oid, size, role from uses where run = ? and direction = ?",
-            [run.number, direction],
-        )
         given = run.run.inputs if direction == INPUT else run.run.outputs
-        if len(rows) <= len(given):
+        member = "inputs" if direction == INPUT else "outputs"
+        if member not in listed_members(run.run):
             return given
-        return tuple(
-            Artifact(path, None if oid is None else Digest(oid), size, role)
-            for path, oid, size, role in rows
+        rows = self.ask(
+            "select a.path, a.oid, a.size, a.role from run_lists l join artifacts a on"
+            " a.list = -l.list where l.run = ? and l.direction = ?", [run.number, direction],
+        )  # fmt: skip
+        return (
+            given
+            if not rows
+            else tuple(
+                Artifact(path, None if oid is None else Digest(oid), size, role)
+                for path, oid, size, role in rows
+            )
         )
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """For a walk over many runs (lineage/ancestry)."""
+        return self._graph.db
 
     # -- the database ------------------------------------------------------------------------
 
