@@ -117,6 +117,9 @@ What a commit and a push do with a model file that changed without a recorded ru
 "warn", "reject" or "off". Unless it is set, a repository that has runs is warned, and one that has
 none is left in peace.
 
+[runs] sidecar::
+Set to true, `git mlver run` writes MODEL.mlver.json beside each model that it made.
+
 [runs] models::
 A list of patterns of the files that this policy looks at, in place of the usual types of models.
 

@@ -22,6 +22,7 @@ from mlver.git.objects import BlobReader
 from mlver.lineage import opened
 from mlver.lineage.argv_params import is_python, program_at
 from mlver.lineage.compare import Tolerance
+from mlver.lineage.embed import metadata_of
 from mlver.lineage.interpreter import python_of
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
@@ -35,6 +36,7 @@ from mlver.workflows.recording import Wanted
 from mlver.workflows.reproduce_plan import REPRODUCES, Step, check_command, plan, target
 from mlver.workflows.reproduce_verdict import DIFFERENT, IDENTICAL, ORDER, Made, judge
 from mlver.workflows.scratch import Scratch, code_tree, tree_content
+from mlver.workflows.sidecar import EMBEDDED
 
 _CARRIED = (
     "PYTHONHASHSEED", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
@@ -183,6 +185,8 @@ class _Work:
                 inputs=[os.path.join(scratch.top, os.fsencode(i.path)) for i in step.inputs],
                 outputs=[os.path.join(scratch.top, os.fsencode(i.path)) for i in step.outputs],
                 tags={REPRODUCES: run.run_id},
+                embed=bool(run.other.get(EMBEDDED)),
+                embed_metadata=metadata_of(run),
             )
             warn = self._ctx.warn
             return recorder.run(

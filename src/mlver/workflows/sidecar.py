@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from mlver.errors import MlverError
 from mlver.git.worktree import Worktree
-from mlver.lineage import embed
 from mlver.model.digest import Digest, Hasher
 from mlver.model.run import Artifact, Run
-from mlver.store import files
 from mlver.workflows.context import Context
+from mlver.workflows.recording import Wanted
 
 ENDING = ".mlver.json"
 EMBEDDED = "embedded"
@@ -26,18 +25,17 @@ EMBEDDED = "embedded"
 _WINDOW = 1 << 20
 
 
-def completer(
-    ctx: Context, *, embedded: bool, beside: bool
-) -> Callable[[Run], Run] | None:
+def completer(ctx: Context, wanted: Wanted) -> Callable[[Run], Run] | None:
     """What is done to a run's models when it has ended well; None where nothing is asked for."""
-    if not embedded and not beside:
+    beside = wanted.sidecar or (ctx.settings.runs.sidecar and wanted.embed_metadata is None)
+    if not wanted.embed and not beside:
         return None
 
     def complete(run: Run) -> Run:
         if run.status != "finished":
             return run
-        if embedded:
-            run = embed_all(ctx, run)
+        if wanted.embed:
+            run = embed_all(ctx, run, wanted.embed_metadata)
         if beside:
             write_all(ctx, run)
         return run
@@ -45,9 +43,11 @@ def completer(
     return complete
 
 
-def embed_all(ctx: Context, run: Run) -> Run:
+def embed_all(ctx: Context, run: Run, metadata: Mapping[str, str] | None = None) -> Run:
     """Write into every output that has room; the run with those as they are now."""
-    metadata = embed.metadata_of(run)
+    from mlver.lineage import embed
+
+    metadata = metadata or embed.metadata_of(run)
     outputs, paths = [], []
     for item in run.outputs:
         if embed.has_room(item.path) and _is_plain(ctx, item):
@@ -93,7 +93,8 @@ def write_all(ctx: Context, run: Run) -> list[str]:
         text = json.dumps(sidecar_of(run, item), indent=2, sort_keys=True).encode() + b"\n"
 
         def write(fd: int, text: bytes = text) -> None:
-            files.write_all(fd, [text])
+            with open(fd, "wb", closefd=False) as file:
+                file.write(text)
 
         path = item.path + ENDING
         try:
