@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 
-from mlver.git import run_refs
 from mlver.git.repo import Repo
 
 _PACKED = (b" refs/mlver/", b" refs/notes/mlver\n")
@@ -30,6 +29,8 @@ def has_runs(repo: Repo) -> bool:
 
 def _named(repo: Repo) -> bool:
     if os.path.isdir(os.path.join(repo.common_dir, b"reftable")):
+        from mlver.git import run_refs  # not for every hook of every repository
+
         return bool(run_refs.tips(repo, [run_refs.NOTES, "refs/mlver/"]))
     try:
         with open(os.path.join(repo.common_dir, b"packed-refs"), "rb") as file:
