@@ -90,7 +90,7 @@ def test_a_rebase_that_squashes_keeps_both(work: Clone) -> None:
 def test_a_line_that_no_output_leads_to_is_carried_too(work: Clone) -> None:
     work.git("switch", "-qc", "side")
     tip = work.commit("code", {"train.py": b"1"})
-    run_id = record(work, {"never-committed": b"1"})
+    run_id = record(work, {"never-committed": b"what no commit holds"})
     work.git("commit", "-q", "--amend", "-m", "code, better said")
     assert work.head() != tip and _at(work) == [run_id]
 

@@ -65,6 +65,16 @@ def test_a_step_that_fails_stops_the_rest(piped: Clone) -> None:
     assert done.code == 1 and "features: exit code 7" in done.out and "train" not in done.out
 
 
+def test_another_command_depends_on_every_source_file(work: Clone) -> None:
+    work.commit("code", {"t.sh": b"echo made >out.bin\n", "lib.sh": b"", "notes.md": b"x"})
+    work.mlver("run", "-q", "--", "sh", "t.sh")
+    work.write("notes.md", b"y")
+    assert work.json("refresh", "--dry-run")["steps"] == []
+    work.write("lib.sh", b"# a word\n")
+    [step] = work.json("refresh", "--dry-run")["steps"]
+    assert step["reasons"] == ["code: lib.sh changed"]
+
+
 def test_the_files_of_a_command_are_told_from_its_imports() -> None:
     tree = {
         "a/main.py": b"import helper, os\nfrom pkg.sub import thing\n",

@@ -142,6 +142,9 @@ def test_a_hostile_record_executes_nothing(work: Clone, members: dict[str, Any])
     before = run_ids(work)
     done = work.attempt("mlver", "reproduce", "m.bin")
     assert done.code not in (0, 10) and "Traceback" not in done.err, done.err
+    if members["job"].get("argv") != ["sh", "-c", "touch pwned"] or members["job"]["cwd"]:
+        done = work.attempt("mlver", "reproduce", "m.bin", "--yes")
+        assert done.code not in (0, 1, 10) and "Traceback" not in done.err, done.err
     assert run_ids(work) == before
     assert not list(work.box.root.rglob("pwned"))
 
