@@ -348,3 +348,26 @@ def test_a_chain_that_is_deeper_than_any_stack_is_followed(work: Clone) -> None:
     found: Any = work.json("lineage", f"blake3:{oid(f'f{length}').hex()}", "--up")
     assert len([node for node in found["nodes"] if node["kind"] == "run"]) == length
     assert len(out(work, "lineage", f"blake3:{oid(f'f{length}').hex()}").splitlines()) > length
+
+
+def test_lineage_is_whole_after_a_squash_and_from_another_repository(work: Clone) -> None:
+    """The runs were on a branch that is gone, and in a repository that is only a git remote."""
+    repo = repos.discover(str(work.top).encode())
+    other = work.box.init("other")
+    there = repos.discover(str(other.top).encode())
+    note(there, [make(1, name="elsewhere", outputs=artifacts("raw.parquet=raw"))])
+    work.git("switch", "-q", "-c", "side")
+    side = work.given("try", {"model.bin": b"tried" * 100})
+    made = content(b"tried" * 100)
+    note(repo, [make(2, name="here", inputs=artifacts("in.parquet=raw"), outputs=(made,))], side)
+    work.git("switch", "-q", "main")
+    work.git("merge", "-q", "--squash", "side")
+    work.git("commit", "-q", "--no-verify", "-m", "squashed")
+    work.git("branch", "-q", "-D", "side")
+    work.git("fetch", "-q", str(other.top), "refs/notes/mlver:refs/mlver/remotes/other/notes")
+    work.git("mv", "model.bin", "final.bin")
+    work.git("commit", "-q", "--no-verify", "-m", "renamed")
+    found = checked("lineage", work.json("lineage", "final.bin"))
+    labels = {node["label"] for node in found["nodes"] if node["kind"] == "run"}
+    assert labels == {"here", "elsewhere"}
+    assert "elsewhere" in out(work, "lineage", "final.bin@HEAD~0", "--up")

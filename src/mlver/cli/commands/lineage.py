@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mlver.cli.options import JSON, opened, print_json
+from mlver.cli.options import JSON, opened, print_json_rows
 
 
 @click.command()
@@ -39,12 +39,11 @@ def command(
     with opened() as ctx:
         found = lineage(ctx, target, up=up or both, down=down or both, depth=depth)
     if as_json or form == "json":
-        print_json(pictures.as_json(found.found))
+        print_json_rows(pictures.as_json(found.found))
     elif form == "text":
         from mlver.cli.lineage_tree import tree
 
-        for line in tree(found, up or both, down or both):
-            click.echo(escape(line))
+        click.echo("\n".join(map(escape, tree(found, up or both, down or both))))
     else:
         graph = pictures.as_json(found.found, context=context)
         click.echo(pictures.as_dot(graph) if form == "dot" else pictures.as_mermaid(graph))

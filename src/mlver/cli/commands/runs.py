@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mlver.cli.options import JSON, opened, print_json
+from mlver.cli.options import JSON, opened, print_json_rows
 
 _SHOWN = 100
 
@@ -65,14 +65,13 @@ def command(
     with opened() as ctx:
         found = choose(ctx, expression, sort, most)
     if as_json:
-        print_json({"version": 1, "runs": [run_text.record(known) for known in found.runs]})
+        print_json_rows({"version": 1, "runs": list(map(run_text.record, found.runs))})
     elif as_csv:
         shown = named or [*map(column, list_runs.USUAL), *all_columns(found.runs)]
         click.echo(run_text.csv_text(found.runs, shown), nl=False)
     else:
         shown = named or telling_columns(found.runs)
-        for line in run_text.table(found.runs, shown, bool(named)):
-            click.echo(line)
+        click.echo("\n".join(run_text.table(found.runs, shown, bool(named))))
         if len(found.runs) < found.total and limit is None:
             warn(f"{found.total - len(found.runs)} more; --limit 0 shows all {found.total}")
 
