@@ -54,6 +54,25 @@ def pushed(box: Sandbox, worlds: Worlds) -> Clone:
     return box.at("work")
 
 
+def test_reproduce(work: Clone) -> None:
+    work.given("code", {"t.py": b"open('m.bin', 'w').write('x' * 999)\n"})
+    work.mlver("run", "-q", "--", "python3", "t.py")
+    found = checked("reproduce", work.json("reproduce", "latest"))
+    assert (found["verdict"], found["steps"][0]["outputs"][0]["path"]) == ("identical", "m.bin")
+    work.write("t.py", b"open('m.bin', 'w').write('y' * 999)\n")
+    found = checked("refresh", work.json("refresh", "--dry-run"))
+    assert found["steps"][0]["reasons"] == ["code: t.py changed"]
+    assert checked("refresh", work.json("refresh"))["steps"][0]["exit_code"] == 0
+
+
+def test_verify(work: Clone) -> None:
+    work.given("a model", {"m.pt": b"x"})
+    found = checked("verify", work.json("verify", "--strict"))
+    assert (found["ok"], found["checked"], found["problems"][0]["path"]) == (False, 1, "m.pt")
+    assert checked("verify", work.json("verify", "--strict", "HEAD~1..HEAD"))["problems"]
+    assert checked("verify", work.json("verify"))["policy"] == "off"
+
+
 def test_every_json_command_has_a_schema_and_every_schema_a_command() -> None:
     with_json = {
         words.replace(" ", "-")

@@ -33,7 +33,9 @@ COMMANDS: dict[str, str] = {
     "prune": "prune",
     "pull": "pull",
     "push": "push",
+    "refresh": "refresh",
     "remote": "remote",
+    "reproduce": "reproduce",
     "run": "run",
     "runs": "runs",
     "show": "show",
@@ -42,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "track": "track",
     "uninstall": "uninstall",
     "untrack": "untrack",
+    "verify": "verify",
     "why": "why",
 }
 """Subcommand → module of mlver.cli.commands; the click command there is called `command`."""

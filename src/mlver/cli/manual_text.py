@@ -31,7 +31,7 @@ PLUMBING: dict[str, tuple[str, str]] = {
     "hook": (
         "hook NAME [ARGUMENT...]",
         "The work behind the hooks: pre-commit, prepare-commit-msg, post-commit, post-checkout,"
-        " post-merge, post-rewrite, pre-push.",
+        " post-merge, post-rewrite, commit-msg, pre-push.",
     ),
     "merge-driver": (
         "merge-driver BASE OURS THEIRS MARKER-SIZE PATH",
@@ -102,6 +102,12 @@ mlver.autoHooks::
 Set to false, a clone without hooks is left without them. Otherwise the filter puts them there the
 first time that it works in a clone. Set by `git mlver uninstall --local`.
 
+mlver.pushRuns::
+Set to false, `git push` leaves the records of runs in this clone.
+
+mlver.trailer::
+Set to false, commits get no trailer `Mlver-Run` that names the runs whose outputs they bring.
+
 In .mlver.toml at the top of the worktree, for everyone who works in the repository. It comes with
 a clone, so it can set rules and name remotes, and never a program or a secret:
 
@@ -118,6 +124,17 @@ A list of patterns of files that are captured whatever their size.
 
 remote::
 The name of the remote to use where several are known.
+
+[runs] policy::
+What a commit and a push do with a model file that changed without a recorded run that made it:
+"warn", "reject" or "off". Unless it is set, a repository that has runs is warned, and one that has
+none is left in peace.
+
+[runs] sidecar::
+Set to true, `git mlver run` writes MODEL.mlver.json beside each model that it made.
+
+[runs] models::
+A list of patterns of the files that this policy looks at, in place of the usual types of models.
 
 [remotes.NAME] url::
 A remote for everyone. It is used in a clone after `git mlver remote trust NAME`.
@@ -265,6 +282,11 @@ git mlver push
 git mlver push team --all
 git mlver push --include models       # a part first
 """,
+    "refresh": """\
+\\b
+git mlver refresh --dry-run           # what is stale, and why
+git mlver refresh models/
+""",
     "remote": """\
 \\b
 git mlver remote add team /shared/mlver/project --share
@@ -272,6 +294,12 @@ git mlver remote add team s3://bucket/project --set profile=data
 git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
 git mlver remote compact              # when a push says that there are many index objects
+""",
+    "reproduce": """\
+\\b
+git mlver reproduce model.safetensors
+git mlver reproduce model.safetensors@v1 --from-scratch
+git mlver reproduce 0192f0c1 --no-env --rtol 1e-3
 """,
     "runs": """\
 \\b
@@ -308,6 +336,11 @@ git mlver track                       # the patterns that are in force here
 \\b
 git mlver uninstall --local           # this repository: hooks and settings
 git mlver uninstall                   # this user
+""",
+    "verify": """\
+\\b
+git mlver verify                      # every model of HEAD
+git mlver verify --strict origin/main..HEAD
 """,
     "untrack": """\
 \\b

@@ -19,13 +19,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlver import system
 from mlver.errors import CorruptContent, LocalIOError
 from mlver.model import run as records
+from mlver.model.digest import digest_of
 from mlver.model.run import Run
 
 if TYPE_CHECKING:
@@ -189,6 +190,28 @@ def entries(store_dir: bytes) -> Iterator[Entry]:
     for name in names:
         if records.is_run_id(os.fsdecode(name)):
             yield Entry(os.path.join(store_dir, FOLDER, name))
+
+
+_OWN = b".own"
+
+
+def mark_own(store_dir: bytes, lines: Iterable[bytes]) -> None:
+    """Note that these records were made here, by this user: a record that came by fetch may claim
+    any actor and any id, but not this file. Best effort: what is not in it is asked about."""
+    text = b"".join(digest_of(line).hex().encode() + b"\n" for line in lines)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.join(store_dir, FOLDER), exist_ok=True)
+        with open(os.path.join(store_dir, FOLDER, _OWN), "ab", buffering=0) as file:
+            file.write(text)
+
+
+def is_own(store_dir: bytes, line: bytes) -> bool:
+    """True for a record that was made in this clone."""
+    try:
+        with open(os.path.join(store_dir, FOLDER, _OWN), "rb") as file:
+            return digest_of(line).hex().encode() + b"\n" in file.read()
+    except OSError:
+        return False
 
 
 def new_id() -> str:

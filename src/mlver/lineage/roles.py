@@ -24,7 +24,7 @@ _NOISE = re.compile(
     rb"(?:\A|/)(?:\.git(?:|ignore|attributes|modules|keep)|\.mlver\.toml|__pycache__|\.ipynb_checkpoints"
     rb"|\.mypy_cache|\.pytest_cache|\.ruff_cache|\.DS_Store|\.hg|\.svn|\.nfs[0-9a-f]+|4913)(?:/|\Z)"
     rb"|\.py[cod]\Z|\.sw[a-p]x?\Z|~\Z|(?:\A|/)\.#|(?:\A|/)#[^/]*#\Z|(?:\A|/)\.mlver-[0-9a-f]{12}\Z"
-    rb"|\.(?:lock|tmp|part|crdownload)\Z|-journal\Z|-(?:wal|shm)\Z"
+    rb"|\.mlver\.json\Z|\.(?:lock|tmp|part|crdownload)\Z|-journal\Z|-(?:wal|shm)\Z"
 )
 SKIPPED_FOLDERS = {
     b".git", b"__pycache__", b".ipynb_checkpoints", b".mypy_cache", b".pytest_cache",

@@ -56,6 +56,7 @@ def clone(
         for notice in result.notices:
             warn(notice)
         _ask(ctx, ask_trust)
+        _fetch_runs(ctx)
     if os.environ.get("MLVER_SKIP_SMUDGE", "0") not in ("", "0"):
         return top, Hydrated()
     with open_context(top, warn, progress) as ctx:  # settings are read anew
@@ -66,6 +67,14 @@ def _ask(ctx: Context, ask_trust: Callable[[places.Place], bool]) -> None:
     for place in places.configured(ctx):
         if not place.trusted and ask_trust(place):
             remote_settings.trust(ctx, place.name)
+
+
+def _fetch_runs(ctx: Context) -> None:
+    """git's own clone was over before it was told of runs. A bundle's remote is none to ask."""
+    from mlver.workflows.exchange_runs import fetch_runs
+
+    for name in places.git_remotes(ctx):
+        fetch_runs(ctx, name)
 
 
 def _folder_of(url: str) -> str:

@@ -130,6 +130,21 @@ class KnownRuns:
             [oid, OUTPUT, oid, OUTPUT],
         )
 
+    def lines_making(self, oid: Digest) -> list[tuple[str, bytes]]:
+        """(run id, the record's very line) of the runs of `making` that are at work no more."""
+        rows = self.ask(
+            "select r.run_id, k.line from runs r join records k on k.run = r.num"
+            " where r.num in (select run from uses where oid = ? and direction = ?) and r.num not"
+            " in (select run from uses where oid = ? and direction <> ?) order by r.start_ms desc",
+            [oid, OUTPUT, oid, OUTPUT],
+        )
+        found = [(run_id, bytes(line)) for run_id, line in rows]
+        return [row for row in found if records.parse(row[1]).status != "running"]
+
+    def line(self, run: KnownRun) -> bytes:
+        """The record's very line, as it stands in a note."""
+        return bytes(self.ask("select line from records where run = ?", [run.number])[0][0])
+
     def reading(self, oid: Digest) -> list[KnownRun]:
         """Runs with this content among their inputs or configurations, the newest first."""
         return self._runs(

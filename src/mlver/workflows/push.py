@@ -16,7 +16,8 @@ from mlver.errors import MissingContent, MlverError
 from mlver.exchange import layout, registered
 from mlver.exchange.push import Pusher, PushResult
 from mlver.exchange.source import Catalog
-from mlver.git import command, history
+from mlver.git import command, history, run_refs
+from mlver.git.run_remotes import SPACE
 from mlver.git.selection import EVERYTHING, Selection
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
@@ -65,13 +66,26 @@ def push(
     refs = [ref for ref in refs if ref.strip("0")]
     wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
     wanted = {pointer: path for pointer, path in wanted.items() if chosen.takes(path)}
+    kept = list(run_refs.tips(ctx.repo, [run_refs.KEPT]).values())
+    of_runs = history.pointers_between(ctx.repo, kept, refs)
+    of_runs = {pointer: path for pointer, path in of_runs.items() if chosen.takes(path)}
     place = places.for_push(ctx, name)
     with closing(places.open_place(ctx, place, create=True)) as catalog:
         layout.ensure_meta(catalog.remote)
-        hold(ctx, catalog, wanted)  # before the push relies on any of it
-        result = push_pointers(ctx, catalog, wanted)
+        hold(ctx, catalog, {**of_runs, **wanted})  # before the push relies on any of it
+        result = push_available(ctx, catalog, {**of_runs, **wanted})
     _make_room(ctx)
+    absent = {pointer: error for pointer, error in result.absent.items() if pointer in wanted}
+    if absent:
+        raise _absent(wanted, absent)
+    if result.absent:
+        ctx.warn(absent_of_runs(result, place.name))
     return place.name, result
+
+
+def absent_of_runs(result: PushResult, place: str) -> str:
+    """The warning for logs, or data of runs' code, that are nowhere: their records are whole."""
+    return f"{len(result.absent)} file(s) that runs name are neither here nor on {place}"
 
 
 def _make_room(ctx: Context) -> None:
@@ -85,7 +99,7 @@ def _make_room(ctx: Context) -> None:
 def hold(ctx: Context, catalog: Catalog, pointers: Iterable[Pointer]) -> None:
     """Keep on the remote what no git remote was seen to name: `git mlver gc --remote` in another
     clone cannot know of it."""
-    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes", SPACE)
     seen = history.pointers_between(ctx.repo, output.decode("ascii").split())
     registered.hold(catalog.remote, set(pointers).difference(seen))
 
@@ -100,21 +114,31 @@ def _register(ctx: Context, catalog: Catalog, url: str) -> None:
 def push_pointers(
     ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
 ) -> PushResult:
-    """Push these blobs. What was freed here is stored again first, from the worktree's files or
-    from another remote; MissingContent names what cannot be had."""
+    """Push these blobs; MissingContent names those that neither side has."""
+    result = push_available(ctx, catalog, wanted, deep=deep)
+    if result.absent:
+        raise _absent(wanted, result.absent)
+    return result
+
+
+def push_available(
+    ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
+) -> PushResult:
+    """As `push_pointers`; what cannot be had is left to the caller, in `absent`. What was freed
+    here is stored again first, from the worktree's files or from another remote."""
     result = _push(ctx, catalog, wanted, deep=deep)
     absent = dict(result.absent)
+    result.absent.clear()
     for some in recapture.groups(ctx, absent):
         failed = recapture.bring_back(ctx, {pointer: wanted[pointer] for pointer in some})
-        if failed:
-            raise _absent(wanted, len(absent), failed)
-        more = _push(ctx, catalog, {pointer: wanted[pointer] for pointer in some}, deep=deep)
+        again = {pointer: wanted[pointer] for pointer in some if pointer not in failed}
+        more = _push(ctx, catalog, again, deep=deep)
         result.sent |= more.sent
         result.present |= more.present
+        result.absent |= {**failed, **more.absent}
         result.bytes += more.bytes
         result.packs += more.packs
         cache.enforce(ctx)
-    result.absent.clear()
     if catalog.listed > _MANY:
         ctx.warn(
             f"{catalog.name} has {catalog.listed} index objects; git mlver remote compact"
@@ -135,12 +159,10 @@ def _push(
         ctx.progress.finish()
 
 
-def _absent(
-    wanted: dict[Pointer, bytes], count: int, failed: dict[Pointer, MlverError]
-) -> MissingContent:
+def _absent(wanted: dict[Pointer, bytes], failed: dict[Pointer, MlverError]) -> MissingContent:
     pointer, error = next(iter(failed.items()))
     return MissingContent(
-        f"{count} file(s) of these commits are neither here nor on the remote,"
+        f"{len(failed)} file(s) of these commits are neither here nor on the remote,"
         f" first {os.fsdecode(wanted[pointer])} ({short(pointer.oid)})",
         why="it was never stored here, or was freed, and cannot be fetched: "
         + (error.why or error.what),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -42,10 +42,18 @@ _WAIT = 60.0
 # -- the record ----------------------------------------------------------------------------------
 
 
-def conclude(ctx: Context, entry: Entry, run: Run, seen: Seen | None, redactor: Redactor) -> Run:
+def conclude(
+    ctx: Context,
+    entry: Entry,
+    run: Run,
+    seen: Seen | None,
+    redactor: Redactor,
+    complete: Callable[[Run], Run] | None = None,
+) -> Run:
     """The run with all that it read, wrote and was told; in the journal, too. Raises MlverError.
 
-    `seen`: what was watched; None for a killed recorder, whose sight went with it.
+    `seen`: what was watched; None for a killed recorder, whose sight went with it. `complete`: what
+    is done to its outputs before the record is final (workflows/sidecar).
     """
     told = series.read(entry.path)
     capture = capture_of(entry)
@@ -68,6 +76,8 @@ def conclude(ctx: Context, entry: Entry, run: Run, seen: Seen | None, redactor: 
     )
     found = resolve(ctx.repo, str(run.code.get("tree", "")), mark_of(entry), observed)
     run = _with_found(run, found, told, set(capture.get("params", ())), redactor)
+    if complete is not None:
+        run = complete(run)
     if found.notebook is not None:
         _keep_notebook(ctx, entry, found.notebook, redactor)
     run = trimmed(entry, run)
@@ -154,6 +164,7 @@ def _finish(ctx: Context, ended: Sequence[tuple[Entry, Run]]) -> list[Run]:
             recovery.make_durable(ctx.store)
         with _alone(ctx):
             _note(ctx, ready)
+        journal.mark_own(ctx.repo.store_dir, [item.run.encode() for item in ready])
         for item in ready:
             item.entry.remove()
     return [item.run for item in ready] + waiting

@@ -51,6 +51,11 @@ class Wanted:
     tags: dict[str, str] = field(default_factory=dict)
     python: str | None = None
     parent_run: str | None = None
+    embed: bool = False
+    """Write into the models that have room where they came from: `embed_metadata`, or the run's
+    own."""
+    embed_metadata: dict[str, str] | None = None
+    sidecar: bool = False
 
 
 class Recording:

@@ -14,7 +14,7 @@ from mlver.lineage.child import CannotStart, Child, Ended, Signals
 from mlver.lineage.redact import Redactor
 from mlver.lineage.tee import Tee
 from mlver.model.run import Run
-from mlver.workflows import record
+from mlver.workflows import record, sidecar
 from mlver.workflows.context import Context
 from mlver.workflows.recording import Recording, Wanted, begin
 
@@ -45,7 +45,7 @@ def run(
     try:
         result = _watched(recording, wanted.argv, env, signals)
         with contextlib.suppress(KeyboardInterrupt):
-            _conclude(recording, result, warn)
+            _conclude(recording, result, wanted, warn)
         return result
     finally:
         signals.unblock()
@@ -121,7 +121,9 @@ def _watched(
     return Result(ended, unseen=tee.finish())
 
 
-def _conclude(recording: Recording, result: Result, warn: Callable[[str], None]) -> None:
+def _conclude(
+    recording: Recording, result: Result, wanted: Wanted, warn: Callable[[str], None]
+) -> None:
     """What follows the command's end. A failure leaves the journal to the next command."""
     ended = result.ended
     status = "killed" if ended.signal else "finished" if ended.exit_code == 0 else "failed"
@@ -132,7 +134,8 @@ def _conclude(recording: Recording, result: Result, warn: Callable[[str], None])
         if result.failed_to_start:
             said.append(f"the command could not be started: {result.failed_to_start}")
         result.run = recording.end(status, ended.exit_code, said)
-        result.run = record.conclude(ctx, entry, result.run, seen, recording.redactor)
+        complete = sidecar.completer(ctx, wanted)
+        result.run = record.conclude(ctx, entry, result.run, seen, recording.redactor, complete)
         result.run = record.finish(ctx, entry, result.run)
         result.waits = os.path.isdir(entry.path)
     except Exception as error:

@@ -40,6 +40,11 @@ _NAMED = 4
     help="A file that the command writes its metrics into (JSON, YAML, TOML, CSV).",
 )  # fmt: skip
 @click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="A note on this run.")
+@click.option("--sidecar", is_flag=True, help="Write MODEL.mlver.json beside each model.")
+@click.option(
+    "--embed", is_flag=True,
+    help="Write where they came from into models that have room: safetensors, ONNX, Parquet.",
+)  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing at the end.")
 @click.argument("command_line", nargs=-1, required=True, metavar="COMMAND…", type=click.UNPROCESSED)
 def command(
@@ -50,6 +55,8 @@ def command(
     params: tuple[str, ...],
     metrics: tuple[bytes, ...],
     tags: tuple[str, ...],
+    sidecar: bool,
+    embed: bool,
     quiet: bool,
     command_line: tuple[str, ...],
 ) -> int:
@@ -76,6 +83,8 @@ def command(
         exclude=list(exclude),
         params={key: value_of(value) for key, value in map(_pair, params)},
         tags=dict(map(_pair, tags)),
+        sidecar=sidecar,
+        embed=embed,
     )
     result = run(opened, wanted, os.environ, warn)
     if result.failed_to_start:
