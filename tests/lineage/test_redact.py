@@ -75,6 +75,12 @@ def test_a_secret_of_several_lines_is_known_line_by_line() -> None:
     assert redactor.text("first-line-1\\nsecond-line-2") == f"{MARK}\\n{MARK}"
 
 
+def test_a_configuration_tells_its_secrets_below_a_section_too() -> None:
+    redactor = Redactor()
+    redactor.learn_text(f"lr: 1\ndb:\n  api_key: {VALUE}\n".encode())
+    assert redactor.text(f"x {VALUE}") == f"x {MARK}"
+
+
 def test_words_of_a_command_lose_what_follows_secret_options() -> None:
     redactor = Redactor()
     words = ["t", "--token", VALUE, "--lr", "1", f"--password={VALUE}", "-e", "db.secret=abcdefg"]
