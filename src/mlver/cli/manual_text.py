@@ -235,6 +235,11 @@ git mlver remote add team s3://bucket/project --set profile=data
 git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
 """,
+    "run": """\
+\\b
+git mlver run -- python train.py --lr 0.1
+git mlver run --name big --param seed=1 -- ./train.sh
+""",
     "status": """\
 \\b
 git mlver status
