@@ -314,6 +314,11 @@ git mlver show latest
 git mlver show 3f9c21aa --stderr
 git mlver show train-large --json
 """,
+    "run": """\
+\\b
+git mlver run -- python train.py --lr 0.1
+git mlver run --name big --param seed=1 -- ./train.sh
+""",
     "status": """\
 \\b
 git mlver status

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 MAX_BYTES = 256 * 1024
@@ -98,19 +99,29 @@ def _numbers(value: Any) -> Iterator[tuple[str, float]]:
                 continue
 
 
-def flattened(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """(dotted name, scalar or list of scalars) of nested mappings and lists, in their order."""
-    if depth > _MAX_DEPTH:
+def flattened(value: Any) -> Iterator[tuple[str, Any]]:
+    """(dotted name, scalar or list of scalars) of nested mappings and lists, in their order.
+
+    Ends after MAX_LEAVES + 1 of them, and after ten times as many places looked at: YAML's
+    aliases let a few lines stand for billions, and for nothing but empty mappings too.
+    """
+    return islice(_flattened(value, "", 0, [10 * MAX_LEAVES]), MAX_LEAVES + 1)
+
+
+def _flattened(value: Any, prefix: str, depth: int, left: list[int]) -> Iterator[tuple[str, Any]]:
+    left[0] -= 1
+    if depth > _MAX_DEPTH or left[0] < 0:
         return
     if isinstance(value, dict):
-        for key, item in list(value.items())[: MAX_LEAVES + 1]:
-            yield from flattened(item, f"{prefix}.{key}" if prefix else str(key), depth + 1)
+        for key, item in islice(value.items(), MAX_LEAVES + 1):
+            name = f"{prefix}.{key}" if prefix else str(key)
+            yield from _flattened(item, name, depth + 1, left)
     elif isinstance(value, list):
         if len(value) <= _MAX_LIST and not any(isinstance(item, dict | list) for item in value):
             yield prefix, [_scalar(item) for item in value]
         else:
             for at, item in enumerate(value[:_MAX_LIST]):
-                yield from flattened(item, f"{prefix}.{at}", depth + 1)
+                yield from _flattened(item, f"{prefix}.{at}", depth + 1, left)
     else:
         yield prefix, _scalar(value)
 

@@ -32,7 +32,7 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(
-    r"\A(?:|true|false|none|null|yes|no|on|off|\*+|<[^>]*>|\$\{.*\}|\$\w+|\{\{.*\}\}|your[-_ ].*|"
+    r"\A(?:|true|false|none|null|yes|no|on|off|\*+|<[^>]*>|\$\{.*|\$\w+|\{\{.*|your[-_ ].*|"
     r"changeme|x{3,}|\.{3}|…|\[redacted\])\Z",
     re.IGNORECASE,
 )
