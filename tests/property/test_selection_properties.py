@@ -52,6 +52,7 @@ def patterns() -> st.SearchStrategy[str]:
 @given(pattern=patterns())
 @example(pattern="a/b/**/")
 @example(pattern="data/**/")
+@example(pattern="**/**/a")
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -25,6 +25,7 @@ _CLASSES = {
     b"xdigit": b"0-9A-Fa-f",
 }  # fmt: skip
 _NOTHING = rb"(?!)"
+_REPEATED = re.compile(rb"(\A|/)\*\*(?:/\*\*)+(?=/|\Z)")
 _IN_FOLDER = rb"/.*\Z"
 
 
@@ -88,6 +89,7 @@ def _pattern(text: str) -> Pattern:
 
 
 def _regex(pattern: bytes) -> bytes:
+    pattern = _REPEATED.sub(rb"\1**", pattern)
     below = _IN_FOLDER if pattern.endswith(b"/") else rb"(?:/.*)?\Z"
     pattern = pattern[:-1] if pattern.endswith(b"/") else pattern
     found = rb"\A" if b"/" in pattern else rb"\A(?:.*/)?"
