@@ -25,15 +25,28 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe
 from mlver.remotes.memory import MemoryRemote
 from mlver.store.assemble import read_blob
+from mlver.store.encode import Encoder
 from mlver.store.local import LocalStore
 from mlver.store.pack import NewRecord
-from mlver.store.record import DELTA, RAW, RECIPE
+from mlver.store.record import DELTA, RAW, RECIPE, XOR, needs_base
+from mlver.store.session import Session
 
 FIRST = content("bases", 30_000)
-SECOND = FIRST + b"second"
-THIRD = FIRST[:100] + b"third" + FIRST[100:]
+SECOND = FIRST[:-6] + b"second"
+THIRD = FIRST[:100] + b"third" + FIRST[105:]
+WIDTHS = {DELTA: 0, XOR: 2}
+
+FORM = {"codec": DELTA}
 
 Make = Callable[[str], LocalStore]
+
+
+@pytest.fixture(params=[DELTA, XOR], ids=["dictionary", "xor"], autouse=True)
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Every promise here holds for every codec that needs a base."""
+    codec: int = request.param
+    monkeypatch.setitem(FORM, "codec", codec)
+    return codec
 
 
 @pytest.fixture
@@ -77,9 +90,12 @@ def assert_fetches(store: LocalStore, remote: MemoryRemote, *datas: bytes) -> No
 
 def add_as_delta(store: LocalStore, data: bytes, base: bytes) -> None:
     """`base` stands alone, `data` upon it."""
-    pointer = add(store, data, previous=add(store, base))
-    place = store.locate(pointer.oid)
-    assert place is not None and place.codec == DELTA
+    lower, digest = add(store, base), digest_of(data)
+    width = WIDTHS[FORM["codec"]]
+    with Session(store) as session:
+        session.append([Encoder(store).record(digest, data, lower.oid, width=width)])
+    place = store.locate(digest)
+    assert place is not None and place.codec == FORM["codec"]
 
 
 def test_what_an_error_says_of_content_that_is_nowhere(make: Make, remote: MemoryRemote) -> None:
@@ -209,4 +225,4 @@ def test_a_push_that_was_killed_after_its_packs_sends_none_of_them_again(
     push(make("a"), remote, *datas)
     assert {row.name for row in remote.list("packs/")} == packs
     assert_fetches(make("c"), remote, *datas)
-    assert all(entry.header.codec != DELTA for entry in records_in(tmp_path / "c"))
+    assert all(not needs_base(entry.header.codec) for entry in records_in(tmp_path / "c"))

@@ -27,7 +27,16 @@ from mlver.model.recipe import Recipe, Row, decode, decode_rows
 from mlver.store import files, pack, recovery
 from mlver.store.index import CHECKED, DAMAGED, SEALED, Index, Location, busy, is_busy
 from mlver.store.names import SUFFIX, boot_of, new_incoming_file, pack_name, packs_in, this_boot
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec, Header, decode_header
+from mlver.store.record import (
+    CHUNK,
+    HEADER,
+    RECIPE,
+    Buffer,
+    Codec,
+    Header,
+    decode_header,
+    needs_base,
+)
 
 T = TypeVar("T")
 
@@ -231,19 +240,20 @@ class LocalStore:
         )
 
     def _first_absent(self, rows: Iterable[Row]) -> Digest | None:
+        absent: Digest | None = None
         for batch in batched(rows):
             found = self.locate_many([digest for digest, _ in batch])
-            for digest, _ in batch:
+            for digest, _ in batch:  # to the end: every delta that is no use has to be forgotten
                 if not self._usable_at(digest, found.get(digest)):
-                    return digest
-        return None
+                    absent = absent or digest
+        return absent
 
     def locate_many(self, digests: Sequence[Digest]) -> dict[bytes, Location]:
         """Where chunks lie, asked in one go; those that are not here are left out."""
         return self._with_index(lambda index: index.find_many(digests, CHUNK))
 
     def _usable_at(self, digest: Digest, place: Location | None) -> bool:
-        if place is None or place.codec != DELTA:
+        if place is None or not needs_base(place.codec):
             return place is not None
         base = self.base_of_chunk(digest)
         if base is not None and self.locate(base) is not None:
@@ -337,7 +347,7 @@ class LocalStore:
     def full_chunk(self, digest: Digest) -> Buffer:
         """A base's bytes, verified; CorruptContent if it is itself a delta."""
         header, payload = self.record(digest)
-        if header.codec == DELTA:
+        if needs_base(header.codec):
             raise CorruptContent(f"the base {short(digest)} is itself a delta")
         return self.codec().decode(header, payload, self.full_chunk)
 
@@ -346,7 +356,7 @@ class LocalStore:
         place = self.locate(digest)
         if place is None:
             return None
-        if place.codec != DELTA:
+        if not needs_base(place.codec):
             return digest
         with contextlib.suppress(MlverError):
             return Digest(self.read_span(place.pack, place.offset + HEADER, 32))
