@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tests.unit.store_material import (
 from tests.unit.test_tensors import BIG, model, weights
 
 from mlver.errors import CorruptContent
+from mlver.exchange.fetch import Fetcher
+from mlver.exchange.sibling import Sibling
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
@@ -132,3 +135,16 @@ def test_one_whose_base_is_gone_counts_as_missing_and_is_stored_again(tmp_path: 
         assert store.missing(second) is not None
         assert add(store, NEW) == second
         assert bytes(read_blob(store, second)) == NEW
+
+
+def test_a_clone_beside_takes_them_with_their_bases(tmp_path: Path) -> None:
+    with open_store(tmp_path / "a") as store:
+        _, second = two(store)
+        upon = [digest for digest, _ in store.rows(second) if store.base_of_chunk(digest) != digest]
+    beside = Sibling(bytes(tmp_path / "a"))
+    assert upon and all(beside.find_alone(digest) is None for digest in upon)
+    with open_store(tmp_path / "b") as store, ThreadPoolExecutor(2) as pool:
+        done = Fetcher(store, [beside], pool, lambda _: None).fetch([second])
+        assert not done.failed
+        assert bytes(read_blob(store, second)) == NEW
+    beside.close()
