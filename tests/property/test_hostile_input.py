@@ -28,7 +28,6 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe
 from mlver.store import pack
 from mlver.store.assemble import read_blob, stream_blob, write_file
-from mlver.store.local import split_record
 from mlver.store.pack import PACK_HEADER, NewRecord
 from mlver.store.record import (
     CHUNK,
@@ -45,6 +44,7 @@ from mlver.store.record import (
     Header,
     decode_header,
     encode_header,
+    split_record,
 )
 from mlver.store.session import Session
 

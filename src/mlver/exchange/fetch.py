@@ -23,9 +23,18 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, decode, decode_rows
 from mlver.store.assemble import stream_rows
 from mlver.store.encode import Encoder
-from mlver.store.local import LocalStore, split_record
+from mlver.store.local import LocalStore
 from mlver.store.pack import NewRecord
-from mlver.store.record import CHUNK, RECIPE, Buffer, Header, base_of, needs_base, width_of
+from mlver.store.record import (
+    CHUNK,
+    RECIPE,
+    Buffer,
+    Header,
+    base_of,
+    needs_base,
+    split_record,
+    width_of,
+)
 from mlver.store.session import Session
 
 if TYPE_CHECKING:
@@ -180,8 +189,7 @@ class Fetcher:
         for name, error in self._failures.items():
             return RemoteError(
                 f"content {short(pointer.oid)} is on none of the places that answered",
-                why=f"{asked}; {name} failed: {error.what}"
-                + (f" ({error.why})" if error.why else ""),
+                why=f"{asked}; {name} failed: {error.told}",
                 fix=error.fix,
             )
         return MissingContent(

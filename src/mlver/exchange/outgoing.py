@@ -15,8 +15,8 @@ from mlver.model.digest import SIZE, Digest
 from mlver.store import pack
 from mlver.store.encode import Encoder
 from mlver.store.index import Location
-from mlver.store.local import LocalStore, split_record
-from mlver.store.record import HEADER, Buffer, Header, needs_base, width_of
+from mlver.store.local import LocalStore
+from mlver.store.record import HEADER, Buffer, Header, needs_base, split_record, width_of
 
 RUN = 2 * 1024 * 1024
 """A run ends with the record by which it reaches this many bytes."""

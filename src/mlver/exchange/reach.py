@@ -17,8 +17,7 @@ from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import decode, decode_rows
-from mlver.store.local import split_record
-from mlver.store.record import CHUNK, HEADER, RECIPE, Buffer, Codec, needs_base
+from mlver.store.record import CHUNK, HEADER, RECIPE, Buffer, Codec, needs_base, split_record
 
 _GAP = 64 * 1024
 _RANGE = 8 * 1024 * 1024

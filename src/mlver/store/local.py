@@ -34,9 +34,10 @@ from mlver.store.record import (
     Buffer,
     Codec,
     Header,
-    decode_header,
     needs_base,
+    split_record,
 )
+from mlver.store.users import Users
 
 T = TypeVar("T")
 
@@ -57,8 +58,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._paths: dict[str, bytes] = {}  # where packs were last found
-        self._users_fd = -1
-        self._is_alone = False
+        self._users = Users(root)
 
     # -- opening and closing ---------------------------------------------------------------
 
@@ -67,35 +67,21 @@ class LocalStore:
 
         `exclusive`: alone. Raises BusyError where others hold it; then it is not held at all.
         """
-        if self._users_fd >= 0:
-            if self._is_alone or not exclusive:
-                return
-            os.close(self._users_fd)
-            self._users_fd = -1
-        with files.disk_errors("opening the store", self.root):
-            os.makedirs(self.packs_dir, exist_ok=True)
-            os.makedirs(self.incoming_dir, exist_ok=True)
-            fd = os.open(os.path.join(self.root, b"users"), files.LOCKFILE, 0o644)
-        if not files.lock(fd, shared=not exclusive, wait=not exclusive):
-            os.close(fd)
-            raise files.busy(
-                "the store is in use", "wait for the other git command to end, then run this again"
-            )
-        self._users_fd, self._is_alone = fd, exclusive
+        if not self._users.holds:
+            with files.disk_errors("opening the store", self.root):
+                os.makedirs(self.packs_dir, exist_ok=True)
+                os.makedirs(self.incoming_dir, exist_ok=True)
+        self._users.hold(alone=exclusive)
 
     def share(self) -> None:
         """Let others in again, once the work that had to be alone is done."""
-        if self._is_alone:
-            files.lock(self._users_fd, shared=True, wait=True)
-            self._is_alone = False
+        self._users.share()
 
     def close(self) -> None:
         """Release the index and the lock."""
         with self._lock:
             self._drop_index()
-        if self._users_fd >= 0:
-            os.close(self._users_fd)
-            self._users_fd = -1
+        self._users.release()
 
     def __enter__(self) -> LocalStore:
         return self
@@ -419,15 +405,6 @@ def batched(rows: Iterable[Row], size: int = 500) -> Iterator[list[Row]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def split_record(data: Buffer, digest: Digest, kind: int) -> tuple[Header, Buffer]:
-    """Header and payload of the record in `data`, which must be that of `digest`."""
-    header = decode_header(data)
-    payload = memoryview(data)[HEADER : HEADER + header.stored]
-    if header.id != digest or header.kind != kind or len(payload) != header.stored:
-        raise CorruptContent(f"the index names another record than {short(digest)}")
-    return header, payload
 
 
 def _footer_or_scan(fd: int, upto: int) -> tuple[list[pack.Entry], int]:

@@ -189,6 +189,15 @@ def base_of(header: Header, payload: Buffer) -> Digest:
     return Digest(bytes(payload[:SIZE]))
 
 
+def split_record(data: Buffer, digest: Digest, kind: int) -> tuple[Header, Buffer]:
+    """Header and payload of the record in `data`, which must be that of `digest`."""
+    header = decode_header(data)
+    payload = memoryview(data)[HEADER : HEADER + header.stored]
+    if header.id != digest or header.kind != kind or len(payload) != header.stored:
+        raise CorruptContent(f"the index names another record than {short(digest)}")
+    return header, payload
+
+
 def needs_base(codec: int) -> bool:
     """True if a record of this codec is read with another chunk, its base."""
     return codec in BASED
