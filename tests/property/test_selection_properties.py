@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mlver.errors import UsageError
@@ -50,6 +50,9 @@ def patterns() -> st.SearchStrategy[str]:
 
 
 @given(pattern=patterns())
+@example(pattern="a/b/**/")
+@example(pattern="data/**/")
+@example(pattern="**/**/a")
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

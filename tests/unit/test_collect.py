@@ -398,32 +398,40 @@ def test_collection_that_is_killed_at_any_call_goes_on_later(world: World) -> No
             assert len(here.names("packs/")) == 1 and not here.names("gc/")
 
 
-def test_a_push_that_died_late_misleads_nobody_while_its_packs_are_deleted(world: World) -> None:
+@pytest.mark.parametrize("data", [MIXED, DEAD], ids=["another index object", "the same one"])
+def test_a_push_that_died_late_misleads_nobody_while_its_packs_are_deleted(
+    world: World, data: bytes
+) -> None:
     """It read before anything was condemned, slept through the grace, wrote its index, which names
-    a recipe whose chunks are going, and died. Another push finds that recipe."""
+    what is going (a recipe whose chunks are; or the very object that has just been deleted), and
+    died. Another push finds it, at once or when all is over."""
     start = list(states(world))[2]
 
     def sleeper(here: World, catalog: Catalog) -> None:
         with pytest.raises(Killed):
-            Pusher(here.stores["a"], catalog, lambda _: None).push([pointer_of(MIXED)])
-        with contextlib.suppress(RemoteError):
-            here.push("a", MIXED)
+            Pusher(here.stores["a"], catalog, lambda _: None).push([pointer_of(data)])
+        if data == MIXED:
+            with contextlib.suppress(RemoteError):
+                here.push("a", data)
 
     gave_way = 0
     for number in range(last_look(start)):
         here = start.copy()
         catalog = SleepyCatalog(here.remote, "remote", wary=True)
-        catalog.objects()
+        if data == MIXED:
+            catalog.objects()
+        else:  # it saw nothing of what others had pushed meanwhile
+            catalog._objects = {}
         catalog.condemned, catalog._lists = Condemned(), frozenset()  # as it was before
         watched = Watched(here.remote, at_call(number, partial(sleeper, here, catalog)))
         try:
             here.gc(watched)
         except BusyError:
             gave_way += 1
-        if pointer_of(MIXED) not in here.refs:
-            here.push("a", MIXED)
+        if pointer_of(data) not in here.refs:
+            here.push("a", data)
         settle(here)
-        here.restores(KEPT, MIXED)
+        here.restores(KEPT, data)
     assert gave_way
 
 

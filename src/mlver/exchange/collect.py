@@ -228,7 +228,7 @@ def _forget_rows(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
     lock.delete(spent)
     catalog.forget()
     try:
-        _give_way(catalog, todo, known)
+        _give_way(catalog, todo, known.difference(spent))  # one may have been written again
     except BusyError:
         for rows in spent.values():  # somebody may have relied on them meanwhile
             _write(catalog, *encoded(rows))

@@ -72,9 +72,7 @@ def refuse_without_delete(remote: Remote) -> None:
     except RemoteError as error:
         raise RemoteError(
             f"{remote.url}: compaction deletes the index objects that it replaces",
-            why=f"{error.what}"
-            + (f" ({error.why})" if error.why else "")
-            + "; nothing was changed",
+            why=f"{error.told}; nothing was changed",
             fix="git mlver remote compact, with a role that may delete there",
         ) from error
 
@@ -162,8 +160,6 @@ def _delete(catalog: Catalog, names: list[str]) -> None:
     except RemoteError as error:
         raise RemoteError(
             f"{catalog.name}: {len(names)} index objects were merged, and not all could be deleted",
-            why=f"{error.what}"
-            + (f" ({error.why})" if error.why else "")
-            + "; they stay, which costs time and loses nothing",
+            why=f"{error.told}; they stay, which costs time and loses nothing",
             fix="git mlver remote compact, again, with a role that may delete there",
         ) from error

@@ -23,9 +23,18 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, decode, decode_rows
 from mlver.store.assemble import stream_rows
 from mlver.store.encode import Encoder
-from mlver.store.local import LocalStore, split_record
+from mlver.store.local import LocalStore
 from mlver.store.pack import NewRecord
-from mlver.store.record import CHUNK, DELTA, RECIPE, Buffer, Header, base_of
+from mlver.store.record import (
+    CHUNK,
+    RECIPE,
+    Buffer,
+    Header,
+    base_of,
+    needs_base,
+    split_record,
+    width_of,
+)
 from mlver.store.session import Session
 
 if TYPE_CHECKING:
@@ -180,8 +189,7 @@ class Fetcher:
         for name, error in self._failures.items():
             return RemoteError(
                 f"content {short(pointer.oid)} is on none of the places that answered",
-                why=f"{asked}; {name} failed: {error.what}"
-                + (f" ({error.why})" if error.why else ""),
+                why=f"{asked}; {name} failed: {error.told}",
                 fix=error.fix,
             )
         return MissingContent(
@@ -290,15 +298,16 @@ class Fetcher:
         try:
             header, payload = split_record(data, digest, CHUNK)
             content = self._store.codec().decode(header, payload, self._store.chunk)
-            if header.codec == DELTA and self._is_delta_here(base_of(header, payload)):
-                return Encoder(self._store).record(digest, content)  # a base stands alone
+            if needs_base(header.codec) and self._is_delta_here(base_of(header, payload)):
+                width = width_of(header, payload)
+                return Encoder(self._store).record(digest, content, width=width)  # alone
         except MlverError:
             return None
         return NewRecord(CHUNK, header.codec, header.raw, header.id, (payload,))
 
     def _is_delta_here(self, digest: Digest) -> bool:
         place = self._store.locate(digest)
-        return place is None or place.codec == DELTA
+        return place is None or needs_base(place.codec)
 
     def _prove(self, session: Session, pointer: Pointer, record: NewRecord, recipe: Recipe) -> None:
         hasher = Hasher()

@@ -18,7 +18,7 @@ thousand records is of the other kind, exchange/paged_index.py, whose parts are 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from mlver.errors import CorruptContent
@@ -83,6 +83,13 @@ class IndexRows(Protocol):
         """Read all of it. Raises CorruptContent unless every byte is what its name promises."""
 
 
+def packed(row: Found, packs: Mapping[Digest, int], bases: Mapping[Digest, int]) -> bytes:
+    """A row's bytes, by the places of packs and bases in their tables."""
+    base = NO_BASE if row.base is None else bases[row.base]
+    place = packs[row.pack]
+    return ROW.pack(row.id, row.kind, row.codec, 0, place, row.offset, row.stored, row.raw, base)
+
+
 def encode(records: Iterable[Found]) -> bytes:
     """The bytes of an index object of these records."""
     rows = sorted(records, key=order)
@@ -99,20 +106,7 @@ def encode(records: Iterable[Found]) -> bytes:
         [
             _HEAD.pack(_MAGIC, 1, len(rows), len(packs), len(bases), 0),
             _FAN.pack(*fan),
-            *(
-                ROW.pack(
-                    row.id,
-                    row.kind,
-                    row.codec,
-                    0,
-                    packs[row.pack],
-                    row.offset,
-                    row.stored,
-                    row.raw,
-                    NO_BASE if row.base is None else bases[row.base],
-                )
-                for row in rows
-            ),
+            *(packed(row, packs, bases) for row in rows),
             *packs,
             *bases,
         ]

@@ -19,7 +19,7 @@ from mlver.exchange.ranges import AT_ONCE
 from mlver.model.digest import Digest
 from mlver.remotes.base import Remote
 from mlver.store import pack
-from mlver.store.record import DELTA
+from mlver.store.record import needs_base
 
 _COST = 8 * 1024
 """Bytes that the lookup of one id costs in a large index: a block."""
@@ -88,7 +88,7 @@ class Nearby:
         for pack_id, (entries, _) in zip(wanted, read, strict=True):
             for entry in entries:
                 head = entry.header
-                if head.codec != DELTA:
+                if not needs_base(head.codec):
                     found = Found(
                         head.id,
                         head.kind,

@@ -21,7 +21,7 @@ from mlver.remotes.base import NotFound, RemoteObject
 from mlver.store import pack
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE
+from mlver.store.record import CHUNK, HEADER, RECIPE, needs_base
 
 _FOOTER = 64 * 1024
 
@@ -74,12 +74,12 @@ class _Adoption:
         data = memoryview(self._remote.read(row.name))
         if digest_of(data) != pack_id:
             return  # a damaged one is as if it were not there
-        for entry in sorted(wanted, key=lambda e: e.header.codec == DELTA):
+        for entry in sorted(wanted, key=lambda e: needs_base(e.header.codec)):
             payload = data[entry.offset + HEADER : entry.offset + entry.length]
             found = row_of(
                 pack_id,
                 entry,
-                Digest(bytes(payload[:SIZE])) if entry.header.codec == DELTA else None,
+                Digest(bytes(payload[:SIZE])) if needs_base(entry.header.codec) else None,
             )
             key = (found.id, found.kind)
             if key not in self._needed or not self._is_readable(found):
@@ -103,7 +103,7 @@ class _Adoption:
         if found.base in self._alone:
             return True
         place = self._needed.get((found.base, CHUNK))
-        sent = place is not None and place.codec != DELTA
+        sent = place is not None and not needs_base(place.codec)
         return sent or self._catalog.find_alone(found.base) is not None
 
     def _footer(self, name: str, size: int) -> list[pack.Entry]:

@@ -15,8 +15,8 @@ from mlver.model.digest import SIZE, Digest
 from mlver.store import pack
 from mlver.store.encode import Encoder
 from mlver.store.index import Location
-from mlver.store.local import LocalStore, split_record
-from mlver.store.record import DELTA, HEADER, Buffer, Header
+from mlver.store.local import LocalStore
+from mlver.store.record import HEADER, Buffer, Header, needs_base, split_record, width_of
 
 RUN = 2 * 1024 * 1024
 """A run ends with the record by which it reaches this many bytes."""
@@ -109,8 +109,8 @@ def _found_anew(store: LocalStore, digest: Digest, kind: int) -> pack.NewRecord:
 def _standing_alone(store: LocalStore, digest: Digest, kind: int) -> pack.NewRecord:
     header, payload = store.record(digest, kind)
     data = store.codec().decode(header, payload, store.full_chunk)
-    return Encoder(store).record(digest, data)
+    return Encoder(store).record(digest, data, width=width_of(header, payload))
 
 
 def _base(header: Header, payload: Buffer) -> Digest | None:
-    return Digest(bytes(payload[:SIZE])) if header.codec == DELTA else None
+    return Digest(bytes(payload[:SIZE])) if needs_base(header.codec) else None

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from mlver.exchange import layout as names
 from mlver.exchange import paged_layout as layout
-from mlver.exchange.index_object import NO_BASE, ROW, Found, order
+from mlver.exchange.index_object import Found, order, packed
 from mlver.exchange.index_object import encode as encode_plain
 from mlver.model.digest import Digest, digest_of, keyed_digest
 
@@ -67,20 +67,7 @@ def write(
 def _block(rows: list[Found], numbers: dict[Digest, int]) -> tuple[bytes, int]:
     """A block's bytes, and how many bases it lists."""
     bases = {base: i for i, base in enumerate(sorted({row.base for row in rows if row.base}))}
-    parts = [
-        ROW.pack(
-            row.id,
-            row.kind,
-            row.codec,
-            0,
-            numbers[row.pack],
-            row.offset,
-            row.stored,
-            row.raw,
-            NO_BASE if row.base is None else bases[row.base],
-        )
-        for row in rows
-    ]
+    parts = [packed(row, numbers, bases) for row in rows]
     return b"".join([*parts, *bases]), len(bases)
 
 

@@ -29,7 +29,7 @@ from mlver.model.pointer import Pointer
 from mlver.store import pack
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, RAW, RECIPE, Buffer
+from mlver.store.record import CHUNK, RAW, RECIPE, Buffer, needs_base
 
 _IN_FLIGHT = 2
 _ASK_EACH = 100
@@ -162,7 +162,7 @@ class Pusher:
                 fix="git mlver fetch, from a remote that has it",
             )
         wanted[key] = place
-        if place.codec == DELTA:
+        if needs_base(place.codec):
             base = self._store.base_of_chunk(key[0])
             if base is None:
                 raise CorruptContent(f"the base of {short(key[0])} cannot be read")

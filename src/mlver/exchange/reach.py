@@ -17,8 +17,7 @@ from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import decode, decode_rows
-from mlver.store.local import split_record
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec
+from mlver.store.record import CHUNK, HEADER, RECIPE, Buffer, Codec, needs_base, split_record
 
 _GAP = 64 * 1024
 _RANGE = 8 * 1024 * 1024
@@ -138,7 +137,7 @@ class Reach:
 
     def _alone(self, digest: Digest) -> Buffer:
         for found in self.rows.get((digest, CHUNK), ()):
-            if found.base is None and found.codec != DELTA:
+            if found.base is None and not needs_base(found.codec):
                 return self._decoded(found)
         raise CorruptContent(
             f"the base of a recipe's list is not there ({short(digest)})",

@@ -12,7 +12,7 @@ from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import DELTA, RECIPE
+from mlver.store.record import RECIPE, needs_base
 
 PACK_LIMIT = 32 * 1024 * 1024
 
@@ -29,7 +29,7 @@ def look_ahead(
                 rows = [*store.list_rows(pointer), *store.rows(pointer)]
                 records.update(digest for digest, _ in rows)
     found = store.locate_many(list(records))
-    deltas = [Digest(digest) for digest, place in found.items() if place.codec == DELTA]
+    deltas = [Digest(digest) for digest, place in found.items() if needs_base(place.codec)]
     bases = map(store.base_of_chunk, deltas)
     catalog.prepare(records.union(base for base in bases if base is not None))
 

@@ -10,7 +10,7 @@ from mlver.errors import CorruptContent
 from mlver.exchange.index_object import Found
 from mlver.model.digest import Digest, digest_of
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, RECIPE
+from mlver.store.record import CHUNK, RECIPE, needs_base
 
 
 class Sibling:
@@ -26,14 +26,14 @@ class Sibling:
         place = self._store.locate(digest, kind)
         if place is None:
             return None
-        base = self._store.base_of_chunk(digest) if place.codec == DELTA else None
+        base = self._store.base_of_chunk(digest) if needs_base(place.codec) else None
         pack = digest_of(place.pack.encode())
         self._names[pack] = place.pack
         return Found(digest, kind, place.codec, pack, place.offset, place.stored, place.raw, base)
 
     def find_alone(self, digest: Digest) -> Found | None:
         found = self.find(digest, CHUNK)
-        return None if found is None or found.codec == DELTA else found
+        return None if found is None or needs_base(found.codec) else found
 
     def find_blob(self, oid: Digest, size: int) -> Found | None:
         found = self.find(oid, CHUNK)

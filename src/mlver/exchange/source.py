@@ -19,7 +19,7 @@ from mlver.exchange.nearby import Nearby
 from mlver.exchange.ranges import AT_ONCE
 from mlver.model.digest import Digest
 from mlver.remotes.base import NotFound, Remote
-from mlver.store.record import CHUNK, DELTA, RECIPE
+from mlver.store.record import CHUNK, RECIPE, needs_base
 
 _LOOKS = 4
 """A listing is made again so often where an object of it was gone when it was read."""
@@ -281,7 +281,9 @@ class Catalog:
 
     def find_alone(self, digest: Digest) -> Found | None:
         """See `Source`."""
-        return self._first(digest, lambda found: found.kind == CHUNK and found.codec != DELTA)
+        return self._first(
+            digest, lambda found: found.kind == CHUNK and not needs_base(found.codec)
+        )
 
     def find_blob(self, oid: Digest, size: int) -> Found | None:
         """See `Source`."""

@@ -16,7 +16,7 @@ from mlver.exchange.source import Source
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
-from mlver.store.assemble import stream_rows
+from mlver.store.assemble import of_size, stream_rows
 from mlver.store.flight import NewStore
 from mlver.store.local import LocalStore
 from mlver.store.record import Buffer
@@ -30,18 +30,18 @@ def stream_through(
     new_store: NewStore, sources: Sequence[Source], pool: ThreadPoolExecutor, pointer: Pointer
 ) -> Iterator[list[Buffer]]:
     """The blob in order, as lists of chunks. Raises MissingContent, CorruptContent, RemoteError."""
-    size = 0
+    stream = _unbounded(new_store, sources, pool, pointer)
+    yield from of_size(pointer.size, stream, mismatch(pointer))
+
+
+def _unbounded(
+    new_store: NewStore, sources: Sequence[Source], pool: ThreadPoolExecutor, pointer: Pointer
+) -> Iterator[list[Buffer]]:
     with new_store() as outer:
         for rows in _stretches(_Stretch(outer, sources, pool).rows_of(pointer)):
             with new_store() as store:
                 _Stretch(store, sources, pool).bring(rows)
-                for parts in stream_rows(store, rows, pool):
-                    size += sum(map(len, parts))
-                    if size > pointer.size:  # a forged recipe must not fill the disk first
-                        raise _mismatch(pointer)
-                    yield parts
-    if size != pointer.size:
-        raise _mismatch(pointer)
+                yield from stream_rows(store, rows, pool)
 
 
 class _Stretch(Fetcher):
@@ -87,7 +87,8 @@ def _stretches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield found
 
 
-def _mismatch(pointer: Pointer) -> CorruptContent:
+def mismatch(pointer: Pointer) -> CorruptContent:
+    """The error for a recipe on a remote that builds other content than it promises."""
     return CorruptContent(
         f"the content of {short(pointer.oid)} does not match its digest",
         why="the remote holds a damaged or forged recipe",

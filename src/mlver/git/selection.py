@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver.errors import UsageError
 
@@ -25,10 +25,11 @@ _CLASSES = {
     b"xdigit": b"0-9A-Fa-f",
 }  # fmt: skip
 _NOTHING = rb"(?!)"
+_REPEATED = re.compile(rb"(\A|/)\*\*(?:/\*\*)+(?=/|\Z)")
+_IN_FOLDER = rb"/.*\Z"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """One pattern, as it was written and as it is asked."""
 
     text: str
@@ -39,8 +40,7 @@ class Pattern:
         return self.compiled.match(path) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """Nothing included: everything is, but what is excluded."""
 
     include: tuple[Pattern, ...] = ()
@@ -89,15 +89,16 @@ def _pattern(text: str) -> Pattern:
 
 
 def _regex(pattern: bytes) -> bytes:
-    below = rb"/.*\Z" if pattern.endswith(b"/") else rb"(?:/.*)?\Z"
+    pattern = _REPEATED.sub(rb"\1**", pattern)
+    below = _IN_FOLDER if pattern.endswith(b"/") else rb"(?:/.*)?\Z"
     pattern = pattern[:-1] if pattern.endswith(b"/") else pattern
     found = rb"\A" if b"/" in pattern else rb"\A(?:.*/)?"
     rest = pattern.removeprefix(b"/")
     if rest.startswith(b"**/"):
         found, rest = found + rb"(?:.*/)?", rest[3:]
     while rest:
-        if rest == b"/**":
-            return found + rb"/.+\Z"
+        if rest == b"/**":  # all that is in it; with a slash at the end, all that is in its folders
+            return found + rb"/.+" + (rb"/.*\Z" if below == _IN_FOLDER else rb"\Z")
         part, rest = (rb"/(?:.*/)?", rest[4:]) if rest.startswith(b"/**/") else _step(rest)
         found += part
     return found + below

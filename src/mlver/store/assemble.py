@@ -13,15 +13,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mlver.errors import CorruptContent, MissingContent
+from mlver.errors import CorruptContent, MissingContent, MlverError
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
 from mlver.store import files
 from mlver.store.chunker import MAX
 from mlver.store.index import Location
-from mlver.store.local import LocalStore, batched, split_record
-from mlver.store.record import CHUNK, HEADER, Buffer
+from mlver.store.local import LocalStore, batched
+from mlver.store.record import CHUNK, HEADER, Buffer, split_record
 
 if TYPE_CHECKING:  # it loads logging: 5 ms that every filter would pay
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,14 +75,22 @@ def stream_blob(
     Raises MissingContent, CorruptContent; the latter also after everything was yielded (another
     size than the pointer's), so that nothing is complete before the iterator has ended.
     """
+    rows = stream_rows(store, store.rows(pointer), pool)
+    yield from of_size(pointer.size, rows, _mismatch(pointer))
+
+
+def of_size(
+    wanted: int, stream: Iterable[list[Buffer]], error: MlverError
+) -> Iterator[list[Buffer]]:
+    """The same; `error` is raised as soon as it is longer, and at its end where it is shorter."""
     size = 0
-    for parts in stream_rows(store, store.rows(pointer), pool):
+    for parts in stream:
         size += sum(map(len, parts))
-        if size > pointer.size:  # a forged recipe must not fill the disk first
-            raise _mismatch(pointer)
+        if size > wanted:  # a forged recipe must not fill the disk first
+            raise error
         yield parts
-    if size != pointer.size:
-        raise _mismatch(pointer)
+    if size != wanted:
+        raise error
 
 
 def stream_rows(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mlver.errors import BusyError
 from mlver.model.digest import SIZE, Digest
 from mlver.store.pack import Entry
-from mlver.store.record import DELTA, MAX_RAW, MAX_STORED, RECIPE
+from mlver.store.record import BASED, MAX_RAW, MAX_STORED, RECIPE
 
 SEALED, CHECKED = -1, -2
 """Instead of an offset: the footer was read; every record was read and verified."""
@@ -38,8 +38,9 @@ pragma user_version = {_VERSION};
 
 # Of several copies of a record: one that stands alone before a delta (it may be somebody's base,
 # and a base must not be a delta), then the newest.
-_BEST = "codec = 2, pack desc, offset desc"
-_BEST_LAST = "codec = 2 desc, pack, offset"
+_IS_BASED = f"codec in ({', '.join(map(str, sorted(BASED)))})"
+_BEST = f"{_IS_BASED}, pack desc, offset desc"
+_BEST_LAST = f"{_IS_BASED} desc, pack, offset"
 
 
 class Location(NamedTuple):
@@ -160,7 +161,7 @@ class Index:
         """Where every record lies that needs a base."""
         self.packs()
         rows = self._db.execute(
-            f"select pack, offset, stored, raw, codec from records where codec = {DELTA:d}"
+            f"select pack, offset, stored, raw, codec from records where {_IS_BASED}"
         )
         return [_location(self._names[row[0]], row[1:]) for row in rows if row[0] in self._names]
 

@@ -225,7 +225,7 @@ def explain(failed: dict[bytes, MlverError]) -> str:
     path, error = next(iter(failed.items()))
     count = len(failed)
     files_word = "1 file stays a pointer" if count == 1 else f"{count} files stay pointers"
-    why = f": {error.what}" + (f" ({error.why})" if error.why else "")
+    why = f": {error.told}"
     if isinstance(error, LocalIOError):
         repair = "mend that, then git mlver pull"  # git's own command is over, and not run again
     elif isinstance(error, MissingContent):

@@ -216,7 +216,7 @@ def sources(ctx: Context, name: str | None = None, *, wary: bool = False) -> Ite
         try:
             yield open_place(ctx, place, wary=wary)
         except MlverError as error:
-            ctx.warn(f"{error.what} ({error.why})" if error.why else error.what)
+            ctx.warn(error.told)
         if place.origin == "beside":
             yield from _sibling(place)
 

@@ -46,7 +46,7 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
     recovery.make_durable(ctx.store)
     ctx.store.catch_up()
     with closing(places.open_place(ctx, places.for_push(ctx))) as catalog:
-        result, keep = _plan(ctx, catalog, expire)
+        result, keep, relied = _plan(ctx, catalog, expire)
         result.before = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
         result.after = result.before - sum(
             entry.length
@@ -55,7 +55,7 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
         )
         if not dry_run:
             hold(ctx, catalog, _freed(ctx, keep))  # before it is gone here
-            if not catalog.is_current():
+            if relied and not catalog.is_current():
                 raise BusyError(
                     f"{catalog.name} changed while it was asked what it holds",
                     why="git mlver gc --remote works there; nothing was freed here",
@@ -68,11 +68,12 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
     return result
 
 
-def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Key]]:
+def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Key], bool]:
+    """What goes and what stays, and whether anything goes because the remote holds it."""
     named = named_pointers(ctx)
     by_oid = {pointer.oid: pointer for pointer in named}
     now = time.time()
-    result, keep = Pruned(), set[Key]()
+    result, keep, relied = Pruned(), set[Key](), False
     remote = Held([catalog], strict=True)
     with suppress(MlverError):  # a remote that does not answer holds nothing, below
         catalog.prepare({entry.header.id for _, entry in all_records(ctx.store)})
@@ -81,12 +82,13 @@ def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Ke
         is_named = by_oid.get(oid) == pointer
         if _remote_holds(remote, ctx, pointer):
             result.freed_blobs += 1
+            relied = True
         elif is_named or now - modified < expire:
             result.kept_blobs += 1
             keep |= records(ctx, pointer)
         else:
             result.freed_blobs += 1
-    return result, keep
+    return result, keep, relied
 
 
 def named_pointers(ctx: Context) -> set[Pointer]:

@@ -13,12 +13,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from mlver.errors import CorruptContent, MlverError
+from mlver.errors import MlverError
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.source import Catalog, Source, has_blob
-from mlver.exchange.through import STRETCH, stream_through
+from mlver.exchange.through import STRETCH, mismatch, stream_through
 from mlver.git.worktree import Worktree
-from mlver.model.digest import Hasher, short
+from mlver.model.digest import Hasher
 from mlver.model.pointer import Pointer
 from mlver.store import files
 from mlver.store.flight import NewStore, flight
@@ -136,11 +136,7 @@ def _proven(pointer: Pointer, stream: Iterable[list[Buffer]]) -> Iterator[list[B
             hasher.update(part)
         yield parts
     if hasher.digest() != pointer.oid:
-        raise CorruptContent(
-            f"the content of {short(pointer.oid)} does not match its digest",
-            why="the remote holds a damaged or forged recipe",
-            fix="git mlver fsck --remote",
-        )
+        raise mismatch(pointer)
 
 
 def _groups(wanted: Wanted, most: int) -> Iterator[Wanted]:
