@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 
 _RENAME_EXCHANGE = 2
 
@@ -26,6 +27,15 @@ def binary(*fds: int) -> None:
 
         for fd in fds:
             msvcrt.setmode(fd, os.O_BINARY)
+
+
+def time_with_sleep() -> float:
+    """Seconds on a clock that also goes on while the machine sleeps, for differences only."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.time()
 
 
 def lock(fd: int, *, shared: bool = False, wait: bool = False) -> bool:

@@ -276,6 +276,24 @@ def test_two_collections_at_once_are_one(world: World) -> None:
     assert not world.names(layout.LOCKS)
 
 
+def test_a_run_after_one_that_died_leaves_its_lists_to_the_next(world: World) -> None:
+    """A request of the dead one may still come and delete a pack that somebody has sent anew: as
+    long as a list names that, it goes by another name."""
+    forget(world, DEAD)
+    world.later()
+    world.gc()
+    world.later()
+    world.remote.create(f"{layout.LOCKS}{'0' * 32}-0", [b""])
+    world.later()
+    (doomed,) = world.gc().doomed
+    assert world.names(layout.CONDEMNED) and not world.names(layout.LOCKS)
+    world.push("a", DEAD)
+    world.remote.delete(layout.pack_object(doomed))  # late
+    world.restores(KEPT, DEAD)
+    world.gc()
+    assert not world.names("gc/")
+
+
 def states(world: World) -> Iterable[World]:
     """The remote before DEAD is condemned, while it is, and when its grace is over."""
     forget(world, DEAD)

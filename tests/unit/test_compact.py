@@ -150,7 +150,7 @@ def test_killed_at_any_call_it_goes_on_later_and_nothing_is_lost(pushed: World) 
         with pytest.raises(Killed):
             compacted(Watched(here.remote, at_call(number, die)))
         assert rows_of(here.remote) == rows
-        here.remote.delete_many(here.names(layout.LOCKS))  # or wait a day
+        here.later(gc_lock.LEASE)
         again = compacted(here.remote)
         assert rows_of(here.remote) == rows
         assert here.names("index/") == {again.name or expected.name}

@@ -196,9 +196,13 @@ def carry_out(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
         data = condemned.encode(todo.condemn)
         _write(catalog, f"{layout.CONDEMNED}{digest_of(data).hex()}", data)
     if todo.doomed or todo.absent:
+        lock.check()
         _forget_rows(catalog, todo, lock)
     lock.delete(layout.pack_object(pack) for pack in sorted(todo.doomed))
-    lock.delete(todo.spent)
+    if lock.left:  # what a dead run had under way may still come: its lists go with the next run
+        lock.bury()
+    else:
+        lock.delete(todo.spent)
 
 
 def _forget_rows(catalog: Catalog, todo: Plan, lock: GcLock) -> None:

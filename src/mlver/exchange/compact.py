@@ -92,6 +92,7 @@ def compact(catalog: Catalog, lock: GcLock, scratch: bytes | None = None) -> Com
     with tempfile.TemporaryFile(dir=scratch) as file:
         made = _merged(parts.values(), file)
         done.name = layout.compacted_object(made.name)
+        lock.check()  # else rows might come back that a collection has taken out meanwhile
         size = _create(catalog, done.name, made.head, file)
     done.merged = sorted(parts.keys() - {done.name})
     done.rows = made.rows

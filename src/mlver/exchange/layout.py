@@ -9,7 +9,7 @@ and named by its content.
     gc/condemned/<id>        what collection will delete (exchange/condemned.py)
     gc/holds/<id>            pointers that only a clone names (exchange/registered.py)
     gc/repositories/<id>     git repositories whose content lies here (exchange/registered.py)
-    gc/locks/<nonce>         a collection that is at work (exchange/gc_lock.py)
+    gc/locks/<nonce>-<n>     a collection that is at work (exchange/gc_lock.py)
 """
 
 from __future__ import annotations

@@ -4,20 +4,26 @@ Only `TransientRemoteError` is tried again, a bounded number of times, after a p
 and is drawn at random up to that bound, so that many clients do not return at once. What the
 remote answered (`NotFound`, refused, full) is its answer, and passes at once.
 
+A delete is tried again for ten minutes at most, by a clock that goes on while the machine sleeps:
+who asked for it may hold a lock for no longer, and what is there later may be another's.
+
 One thing cannot be told apart: a `create` whose success was lost on the way back answers False
 to the second try. So False means "it is there", never "another made it".
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mlver.remotes.base import Remote, RemoteObject, TransientRemoteError
+from mlver.system import time_with_sleep
 
 _Answer = TypeVar("_Answer")
+_DELETES_FOR = 600.0  # Seconds.
 
 
 class RetryRemote(Remote):
@@ -32,6 +38,7 @@ class RetryRemote(Remote):
         longest_pause: float = 8.0,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time_with_sleep,
     ) -> None:
         if attempts < 1:
             raise ValueError("attempts counts the first one too")
@@ -41,6 +48,7 @@ class RetryRemote(Remote):
         self._longest_pause = longest_pause
         self._sleep = sleep
         self._chance = chance
+        self._clock = clock
 
     @property
     def url(self) -> str:
@@ -70,26 +78,29 @@ class RetryRemote(Remote):
 
     def delete(self, name: str) -> None:
         """See `Remote.delete`."""
-        self._tried(lambda: self._inner.delete(name))
+        self._tried(lambda: self._inner.delete(name), _DELETES_FOR)
 
     def delete_many(self, names: Iterable[str]) -> None:
         """See `Remote.delete_many`: all of them again, since what is gone is no error."""
         wanted = [*names]
-        self._tried(lambda: self._inner.delete_many(wanted))
+        self._tried(lambda: self._inner.delete_many(wanted), _DELETES_FOR)
 
     def close(self) -> None:
         """See `Remote.close`."""
         self._inner.close()
 
-    def _tried(self, call: Callable[[], _Answer]) -> _Answer:
-        for attempt in range(1, self._attempts):
+    def _tried(self, call: Callable[[], _Answer], seconds: float = math.inf) -> _Answer:
+        began = self._clock()
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return call()
-            except TransientRemoteError:
-                bound = min(self._longest_pause, self._first_pause * 2.0 ** (attempt - 1))
+            except TransientRemoteError as error:
+                failed = error
+            bound = min(self._longest_pause, self._first_pause * 2.0 ** (attempt - 1))
+            if attempt < self._attempts:
                 self._sleep(bound * self._chance())
-        try:
-            return call()
-        except TransientRemoteError as error:
-            why = f"{error.why} (tried {self._attempts} times)".lstrip()
-            raise TransientRemoteError(error.what, why=why, fix=error.fix) from error
+            if attempt == self._attempts or self._clock() - began > seconds:
+                why = f"{failed.why} (tried {attempt} times)".lstrip()
+                raise TransientRemoteError(failed.what, why=why, fix=failed.fix) from failed

@@ -11,6 +11,7 @@ from mlver.exchange.compact import Compacted
 from mlver.store.files import disk_errors
 from mlver.workflows import places
 from mlver.workflows.context import Context
+from mlver.workflows.gc import lock_notes
 
 
 def compact_remote(ctx: Context, name: str | None) -> tuple[str, Compacted]:
@@ -28,6 +29,6 @@ def compact_remote(ctx: Context, name: str | None) -> tuple[str, Compacted]:
         scratch = ctx.store.root if os.path.isdir(ctx.store.root) else None
         with (
             disk_errors("merging index objects", ctx.store.root),
-            gc_lock.held(catalog.remote) as lock,
+            gc_lock.held(catalog.remote, lock_notes(ctx)) as lock,
         ):
             return place.name, compact.compact(catalog, lock, scratch)

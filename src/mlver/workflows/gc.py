@@ -17,6 +17,7 @@ from mlver.errors import MlverError, RemoteError
 from mlver.exchange import collect, condemned, gc_lock, layout, registered
 from mlver.exchange.collect import Plan
 from mlver.exchange.gc_lock import GcLock
+from mlver.exchange.lock_notes import FOLDER, LockNotes
 from mlver.exchange.source import Catalog
 from mlver.git import local_roots, roots
 from mlver.git.roots import Named
@@ -56,7 +57,7 @@ def gc_remote(
                 why="it has no mlver.json: nothing was pushed there, or it is another folder",
                 fix="git mlver remote list",
             )
-        with _clock(catalog, dry_run) as (now, lock):
+        with _clock(ctx, catalog, dry_run) as (now, lock):
             lists = condemned.read_all(catalog.remote)  # before the roots: see decision 15
             repositories = _repositories(ctx, catalog)
             named = _roots(ctx, catalog, repositories)
@@ -77,13 +78,18 @@ def gc_remote(
 
 
 @contextmanager
-def _clock(catalog: Catalog, dry_run: bool) -> Iterator[tuple[float, GcLock | None]]:
+def _clock(ctx: Context, catalog: Catalog, dry_run: bool) -> Iterator[tuple[float, GcLock | None]]:
     """The remote's clock and the lock. A dry run writes nothing, and tells by our own clock."""
     if dry_run:
         yield time.time(), None
         return
-    with gc_lock.held(catalog.remote) as lock:
+    with gc_lock.held(catalog.remote, lock_notes(ctx)) as lock:
         yield lock.now, lock
+
+
+def lock_notes(ctx: Context) -> LockNotes:
+    """Where this clone notes the locks that it holds on remotes."""
+    return LockNotes(os.path.join(ctx.store.root, FOLDER))
 
 
 def _repositories(ctx: Context, catalog: Catalog) -> list[str]:

@@ -123,3 +123,26 @@ def test_pauses_double_to_a_bound_and_are_drawn_below_it() -> None:
 def test_no_try_at_all_is_a_programming_error() -> None:
     with pytest.raises(ValueError):
         RetryRemote(MemoryRemote(), attempts=0)
+
+
+def test_a_delete_is_not_tried_again_after_the_machine_slept() -> None:
+    """Its lock may be another's by then, and what is there now too."""
+
+    class Gone(Failing):
+        def delete(self, name: str) -> None:
+            self.fail(("delete", name))
+
+    now = [0.0]
+    inner = Gone(3, transient)
+    remote = RetryRemote(inner, sleep=lambda _: None, clock=lambda: now[0])
+    remote.delete("a/b")
+    assert inner.calls["delete", "a/b"] == 4
+
+    def asleep(_: float) -> None:
+        now[0] += 601
+
+    remote = RetryRemote(inner, sleep=asleep, clock=lambda: now[0])
+    for act in (remote.delete, lambda name: remote.delete_many([name])):
+        with pytest.raises(TransientRemoteError, match="tried 1 times"):
+            act("a/c")
+    assert remote.size("a/c") is None, "what changes nothing is tried as ever"
