@@ -137,7 +137,7 @@ class Ceph:
               f"--access-key={self.access_key}", f"--secret-key={self.secret_key}",
               "--caps=user-policy=*")  # fmt: skip
         self._spawn("rgw", "radosgw", "-n", "client.rgw", "-f")
-        self._until("S3 answering", self._answers)
+        self._until("S3 answering", lambda: _answers(self.url))
 
     def _make_monitor(self, fsid: str) -> None:
         ring = self._home / "keyring"
@@ -155,17 +155,6 @@ class Ceph:
         with contextlib.suppress(ValueError, KeyError):
             return int(json.loads(self._ask("osd", "stat", "-f", "json"))["num_up_osds"]) == 1
         return False
-
-    def _answers(self) -> bool:
-        """Any HTTP answer will do; nothing is sent that needs a key."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            opener.open(self.url + "/", timeout=5).read()
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
 
     def _run(self, *words: str | Path) -> str:
         return _run(self._home, *words)
@@ -194,6 +183,48 @@ class Ceph:
                     raise RuntimeError(f"{name} ended while waiting for {what}: {log[-2000:]}")
             time.sleep(0.05)
         raise RuntimeError(f"no {what} after a minute")
+
+
+class Gateway:
+    """One more gateway to the cluster at `home`, for whoever kills it (-9) and starts it again. Its
+    objects are those of the others. `stop` ends it."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._port = home, _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it where it was; returns when it answers."""
+        frontend = f"beast endpoint=127.0.0.1:{self._port} tcp_nodelay=1"
+        words = ["radosgw", "-n", "client.rgw", "-f", f"--rgw_frontends={frontend}"]
+        log = self._home / "log" / f"gateway-{self._port}"
+        self._process = subprocess.Popen(
+            [*words, f"--log_file={log}"], env=_environment(self._home),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        end = time.monotonic() + 60
+        while not _answers(self.url):
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"no gateway: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """As a power cut would."""
+        self._process.kill()
+        self._process.wait(10)
+
+
+def _answers(url: str) -> bool:
+    """Any HTTP answer will do; nothing is sent that needs a key."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(url + "/", timeout=5).read()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _run(home: Path, *words: str | Path) -> str:

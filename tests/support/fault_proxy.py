@@ -18,6 +18,8 @@ Kinds, each for one request, which a pattern on its request line chooses:
     corrupt_up     the request's byte number `after` is inverted, counted from the request line
     corrupt_down   the same in the answer
 
+    proxy.trap = Trap(act, number=3, when="after")    # at the third request from now ...
+
 Signatures stay right: they cover the Host header, which goes through as the client sent it. Over
 https only latency, rate and `refuse` work, since request lines cannot be seen.
 """
@@ -31,6 +33,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _REQUEST = re.compile(rb"(?:GET|PUT|POST|HEAD|DELETE) \S+ HTTP/1\.[01]\r\n")
@@ -50,11 +53,38 @@ class _Fault:
 
 
 @dataclass
+class Trap:
+    """`act` is called once, from a thread, at the `number`th request that matches `match`: "before"
+    the server sees anything of it; "during" it, when its head has gone up and not its body; or
+    "after" the server has answered, and none of the answer was passed on. No new request is let
+    through until `act` has returned; then every one that waits is reset, and the later ones pass.
+    """
+
+    act: Callable[[], None]
+    number: int = 1
+    when: str = "before"
+    match: str = ""
+    seen: int = 0
+    lines: list[str] = field(default_factory=list)
+    sprung: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def counts(self, line: str) -> bool:
+        """Is this request the one?"""
+        self.lines.append(line)
+        if re.search(self.match, line):
+            self.seen += 1
+            return self.seen == self.number
+        return False
+
+
+@dataclass
 class _Connection:
     """The request that is now under way, and how many bytes of it went each way."""
 
     client: asyncio.StreamWriter
     fault: _Fault | None = None
+    trapped: str = ""
     seen: dict[str, int] = field(default_factory=lambda: {"up": 0, "down": 0})
 
 
@@ -65,6 +95,7 @@ class FaultProxy:
         self._upstream = (host, port)
         self.latency, self.rate, self.refuse = 0.0, 0.0, False
         self.log: list[tuple[str, str | None]] = []  # request line, kind of its fault
+        self.trap: Trap | None = None
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
 
@@ -170,6 +201,11 @@ class FaultProxy:
                     text = found.group().decode("latin-1").strip()
                     here.fault, here.seen = self._choose(text), {"up": 0, "down": 0}
                     self.log.append((text, here.fault and here.fault.kind))
+                    await self._look_at_trap(here, text)
+                elif way == "up" and data and here.trapped == "during":
+                    await self._spring()
+                if here.trapped == "after" and way == "down" and _is_answer(data):
+                    await self._spring()
                 if here.fault and data:
                     fault, seen = here.fault, here.seen[way]
                     if way == "up" and fault.kind in _ERRORS:
@@ -191,6 +227,30 @@ class FaultProxy:
         finally:
             sender.cancel()
 
+    async def _look_at_trap(self, here: _Connection, line: str) -> None:
+        """Raises ConnectionResetError for what comes while the trap's `act` is at work."""
+        trap = self.trap
+        if trap is None or trap.done.is_set():
+            here.trapped = ""
+            return
+        if trap.sprung:
+            await asyncio.to_thread(trap.done.wait)
+            raise ConnectionResetError("came too late")
+        here.trapped = trap.when if trap.counts(line) else ""
+        if here.trapped == "before":
+            await self._spring()
+
+    async def _spring(self) -> None:
+        trap = self.trap
+        assert trap is not None
+        if not trap.sprung:
+            trap.sprung = True
+            try:
+                await asyncio.to_thread(trap.act)
+            finally:
+                trap.done.set()
+        raise ConnectionResetError("trapped")
+
     async def _send(
         self, line: asyncio.Queue[tuple[float, bytes | None]], writer: asyncio.StreamWriter
     ) -> None:
@@ -205,9 +265,13 @@ class FaultProxy:
                 await asyncio.sleep(len(data) / self.rate)
 
 
+def _is_answer(data: bytes) -> bool:
+    return bool(data) and not data.startswith(b"HTTP/1.1 100")
+
+
 def _spoiled(fault: _Fault, way: str, seen: int, data: bytes) -> bytes:
     """`data` as the other side gets it. Raises ConnectionResetError where it gets nothing."""
-    if fault.kind == "drop_response" and way == "down" and not data.startswith(b"HTTP/1.1 100"):
+    if fault.kind == "drop_response" and way == "down" and _is_answer(data):
         raise ConnectionResetError("answer dropped")
     if fault.kind == f"corrupt_{way}" and seen <= fault.after < seen + len(data):
         spoiled = bytearray(data)
