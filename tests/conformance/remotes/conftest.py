@@ -8,6 +8,7 @@ from tests.support.s3_server import Endpoint
 from mlver.remotes.directory import DirectoryRemote
 
 pytest.register_assert_rewrite(
+    "tests.conformance.remotes.compaction",
     "tests.conformance.remotes.contract",
     "tests.conformance.remotes.races",
 )
