@@ -8,7 +8,7 @@ hashed as a whole: a store never holds a recipe that was not proven.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import methodcaller
@@ -84,8 +84,9 @@ class Fetcher:
                     pointer,
                     partial(self._prove, session, pointer, record, recipe),
                 )
+            here = self._store.locate_many(list(plain))
             for digest, pointer in plain.items():
-                self._guard(outcome, pointer, partial(self._require, digest))
+                self._guard(outcome, pointer, partial(self._require, digest, here))
         outcome.bytes = self._bytes
         return outcome
 
@@ -105,7 +106,12 @@ class Fetcher:
     ) -> tuple[dict[Digest, Pointer], dict[Pointer, _Planned]]:
         """What is to be fetched: blobs that are one chunk, and recipes, which are read for it."""
         lacking = []
-        for pointer in dict.fromkeys(pointers):
+        wanted = list(dict.fromkeys(pointers))
+        unknown = self._store.unknown(wanted)
+        for pointer in wanted:
+            if pointer in unknown:
+                lacking.append(pointer)
+                continue
             self._guard(outcome, pointer, partial(self._is_whole, pointer))
             if pointer not in outcome.fetched and pointer not in outcome.failed:
                 lacking.append(pointer)
@@ -324,8 +330,9 @@ class Fetcher:
             )
         session.append([record])
 
-    def _require(self, digest: Digest) -> None:
-        if self._store.locate(digest) is None:
+    @staticmethod
+    def _require(digest: Digest, here: Container[bytes]) -> None:
+        if digest not in here:
             raise MissingContent(
                 f"content {short(digest)} could not be fetched whole",
                 why="what came did not match its digest, or did not come",

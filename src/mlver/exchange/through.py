@@ -70,8 +70,9 @@ class _Stretch(Fetcher):
         digests = [digest for digest, _ in rows]
         with Session(self._store, replace=True) as session:
             self._bring(session, digests)
+        here = self._store.locate_many(digests)
         for digest in digests:
-            self._require(digest)
+            self._require(digest, here)
 
 
 def _stretches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -204,6 +204,15 @@ class LocalStore:
             return True
         return self.locate(pointer.oid, RECIPE) is not None
 
+    def unknown(self, pointers: Iterable[Pointer]) -> set[Pointer]:
+        """Those of which no record is here, asked in one go: surely not whole."""
+        wanted = list(pointers)
+        oids = [pointer.oid for pointer in wanted]
+        if not oids or self._is_empty():
+            return set(wanted)
+        found = {*self.locate_many(oids), *self.locate_many(oids, RECIPE)}
+        return {pointer for pointer in wanted if pointer.oid not in found}
+
     def missing(self, pointer: Pointer) -> Digest | None:
         """The first id without which the blob cannot be put together; None if it is whole.
 
@@ -234,9 +243,9 @@ class LocalStore:
                     absent = absent or digest
         return absent
 
-    def locate_many(self, digests: Sequence[Digest]) -> dict[bytes, Location]:
-        """Where chunks lie, asked in one go; those that are not here are left out."""
-        return self._with_index(lambda index: index.find_many(digests, CHUNK))
+    def locate_many(self, digests: Sequence[Digest], kind: int = CHUNK) -> dict[bytes, Location]:
+        """Where records lie, asked in one go; those that are not here are left out."""
+        return self._with_index(lambda index: index.find_many(digests, kind))
 
     def _usable_at(self, digest: Digest, place: Location | None) -> bool:
         if place is None or not needs_base(place.codec):

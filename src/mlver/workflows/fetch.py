@@ -26,8 +26,10 @@ def fetch_pointers(ctx: Context, pointers: Iterable[Pointer], remote: str | None
     """Fetch what the store lacks of these blobs. Failures are in the outcome, by blob."""
     wanted = []
     outcome = Outcome()
-    for pointer in dict.fromkeys(pointers):
-        if is_whole(ctx, pointer):
+    asked = list(dict.fromkeys(pointers))
+    unknown = ctx.store.unknown(asked)
+    for pointer in asked:
+        if pointer not in unknown and is_whole(ctx, pointer):
             outcome.fetched.add(pointer)
         else:
             wanted.append(pointer)
