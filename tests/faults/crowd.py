@@ -31,9 +31,9 @@ from tests.unit.store_material import add, content, open_store
 
 from mlver.errors import BusyError, RemoteError
 from mlver.exchange import collect, condemned, gc_lock, layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of, from_hex
 from mlver.model.pointer import Pointer
 from mlver.remotes.base import Remote, RemoteObject

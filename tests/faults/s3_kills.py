@@ -25,9 +25,9 @@ from tests.support.sandbox import MAIN, Clone, Sandbox
 from tests.unit.store_material import add, content, open_store
 
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, digest_of
 from mlver.model.pointer import Pointer
 from mlver.remotes.base import Remote

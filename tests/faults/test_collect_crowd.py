@@ -23,8 +23,8 @@ from tests.support.s3_server import Endpoint
 from tests.unit.store_material import open_store, scratch_folder
 
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher
-from mlver.exchange.source import Catalog
 from mlver.model.pointer import Pointer
 from mlver.workflows import fsck_remote
 

@@ -20,11 +20,11 @@ from tests.unit.store_material import add, content, open_store, scratch_folder
 
 from mlver.errors import BusyError, CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange import collect, condemned, gc_lock, layout, registered
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.collect import GRACE, Plan
 from mlver.exchange.condemned import Condemned
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.push import Pusher, PushResult
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
 from mlver.remotes.base import Remote, RemoteObject

@@ -26,11 +26,11 @@ from tests.unit.test_paged_remote import synthetic
 
 from mlver.errors import BusyError, RemoteError
 from mlver.exchange import compact, gc_lock, layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.compact import Compacted, chosen
 from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.index_object import Found, encode
 from mlver.exchange.paged_writer import LARGE, encode_paged
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.remotes.base import Remote
 from mlver.remotes.memory import MemoryRemote

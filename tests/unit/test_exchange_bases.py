@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.unit.store_material import add, content, open_store, records_in
 
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.index_object import Found
 from mlver.exchange.layout import digest_in_name, pack_object
@@ -20,7 +21,6 @@ from mlver.exchange.nearby import Nearby
 from mlver.exchange.orphans import Adopted, _Adoption
 from mlver.exchange.outgoing import laid_out, stretch_of
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe

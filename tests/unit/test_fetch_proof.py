@@ -10,9 +10,9 @@ import pytest
 from tests.unit.store_material import add, content, flipped, open_store, pack_paths
 
 from mlver.errors import CorruptContent
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher, Outcome
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.model.pointer import Pointer
 from mlver.remotes.memory import MemoryRemote
 from mlver.store.assemble import read_blob, stream_rows

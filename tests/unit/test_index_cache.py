@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.index_object import Found, encode
-from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, digest_of
 from mlver.remotes.memory import MemoryRemote
 from mlver.store.record import CHUNK, RAW

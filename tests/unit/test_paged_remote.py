@@ -14,12 +14,12 @@ from tests.support.recording import Recording
 from tests.unit.store_material import add, content, open_store, scratch_folder
 
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.index_object import Found
 from mlver.exchange.paged_writer import encode_paged
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
 from mlver.remotes.base import Remote
@@ -243,7 +243,7 @@ LOOK_THROUGH = """
 import sys
 from pathlib import Path
 from mlver.exchange.index_cache import IndexCache
-from mlver.exchange.source import Catalog
+from mlver.exchange.catalog import Catalog
 from mlver.remotes.directory import DirectoryRemote
 
 def peak():

@@ -12,8 +12,8 @@ from tests.unit.store_material import add, content, open_store
 
 from mlver.errors import CorruptContent, MissingContent, MlverError
 from mlver.exchange import through
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.exchange.through import stream_through
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer

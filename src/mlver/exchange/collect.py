@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 
 from mlver.errors import BusyError, CorruptContent, MissingContent, RemoteError
 from mlver.exchange import condemned, layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.condemned import Condemned, Key, Listed
 from mlver.exchange.gc_lock import GcLock
 from mlver.exchange.index_object import Found
 from mlver.exchange.paged_writer import encoded
 from mlver.exchange.reach import Reach, Rows
-from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, digest_of, short
 from mlver.model.pointer import Pointer
 from mlver.remotes.base import RemoteObject

@@ -21,11 +21,11 @@ from typing import BinaryIO
 
 from mlver.errors import CorruptContent, RemoteError
 from mlver.exchange import layout, paged_writer
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.gc_lock import GcLock
 from mlver.exchange.index_object import Found, IndexRows
 from mlver.exchange.index_reader import SMALL
 from mlver.exchange.paged_writer import Written
-from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest
 from mlver.remotes.base import Remote
 

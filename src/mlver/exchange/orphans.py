@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from mlver.errors import CorruptContent
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.condemned import Key
 from mlver.exchange.index_object import Found
-from mlver.exchange.source import Catalog
 from mlver.model.digest import SIZE, Digest, digest_of
 from mlver.remotes.base import NotFound, RemoteObject
 from mlver.store import pack

@@ -17,13 +17,14 @@ from functools import partial
 
 from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.condemned import Key
 from mlver.exchange.index_object import Found
 from mlver.exchange.orphans import adopt, row_of
 from mlver.exchange.outgoing import Stretch, laid_out, stretch_of, stretches
 from mlver.exchange.paged_writer import encoded
 from mlver.exchange.sending import groups, look_ahead
-from mlver.exchange.source import Catalog, has_blob
+from mlver.exchange.source import has_blob
 from mlver.model.digest import Digest, Hasher, digest_of, short
 from mlver.model.pointer import Pointer
 from mlver.store import pack

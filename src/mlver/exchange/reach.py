@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from mlver.errors import CorruptContent
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.condemned import Key
 from mlver.exchange.index_object import Found
-from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import decode, decode_rows

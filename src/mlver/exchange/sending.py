@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
 from mlver.errors import MlverError
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.condemned import Key
-from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
 from mlver.store.index import Location

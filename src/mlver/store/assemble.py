@@ -19,8 +19,8 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
 from mlver.store import files
 from mlver.store.chunker import MAX
-from mlver.store.index import Location
-from mlver.store.local import LocalStore, batched
+from mlver.store.index import Location, batched
+from mlver.store.local import LocalStore
 from mlver.store.record import CHUNK, HEADER, Buffer, split_record
 
 if TYPE_CHECKING:  # it loads logging: 5 ms that every filter would pay

@@ -12,12 +12,15 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from mlver.errors import BusyError
 from mlver.model.digest import SIZE, Digest
 from mlver.store.pack import Entry
 from mlver.store.record import BASED, MAX_RAW, MAX_STORED, RECIPE
+
+_Row = TypeVar("_Row")
 
 SEALED, CHECKED = -1, -2
 """Instead of an offset: the footer was read; every record was read and verified."""
@@ -260,3 +263,10 @@ def busy() -> BusyError:
         why=f"another process held it for {_WAIT_MS // 1000} s",
         fix="wait for the other git-mlver command to end, then run this one again",
     )
+
+
+def batched(rows: Iterable[_Row], size: int = 500) -> Iterator[list[_Row]]:
+    """Rows in lists of at most `size`."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch

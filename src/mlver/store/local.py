@@ -17,7 +17,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TypeVar
 
 from mlver.errors import BusyError, CorruptContent, LocalIOError, MissingContent, MlverError
@@ -25,8 +24,8 @@ from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, Row, decode, decode_rows
 from mlver.store import files, pack, recovery
-from mlver.store.index import CHECKED, DAMAGED, SEALED, Index, Location, busy, is_busy
-from mlver.store.names import SUFFIX, boot_of, new_incoming_file, pack_name, packs_in, this_boot
+from mlver.store.index import CHECKED, DAMAGED, SEALED, Index, Location, batched, busy, is_busy
+from mlver.store.pack_files import PackFiles, entries_since
 from mlver.store.record import (
     CHUNK,
     HEADER,
@@ -42,7 +41,7 @@ from mlver.store.users import Users
 T = TypeVar("T")
 
 
-class LocalStore:
+class LocalStore(PackFiles):
     """Finds and reads what is stored; `mlver.store.session` writes."""
 
     def __init__(self, root: bytes, *, read_only: bool = False) -> None:
@@ -50,17 +49,12 @@ class LocalStore:
 
         `read_only`: somebody else's; its index is derived in memory, and no byte is changed.
         """
-        self.root, self._read_only = root, read_only
-        self.packs_dir = os.path.join(root, b"packs")
-        self.incoming_dir = os.path.join(root, b"incoming")
+        super().__init__(root, read_only=read_only)
         self.index_path = os.path.join(root, b"index.sqlite")
         self._index: Index | None = None
         self._lock = threading.RLock()
         self._local = threading.local()
-        self._paths: dict[str, bytes] = {}  # where packs were last found
         self._users = Users(root)
-
-    # -- opening and closing ---------------------------------------------------------------
 
     def use(self, *, exclusive: bool = False) -> None:
         """Hold the store while content is added or moved, so that no prune runs beside it.
@@ -150,7 +144,7 @@ class LocalStore:
                     doubtful.append((name, path))
             elif upto != SEALED:
                 with contextlib.suppress(FileNotFoundError):  # moved or pruned just now
-                    self._enter(index, name, path, upto)
+                    index.enter(name, *entries_since(path, upto))
         for passing in (recovery.FULL, recovery.DELTAS) if doubtful else ():
             for name, path in doubtful:
                 # Checked only with the second pass: whoever is killed in between begins anew.
@@ -158,26 +152,6 @@ class LocalStore:
                 if passing is recovery.FULL:
                     index.forget_pack(name)
                 index.enter(name, recovery.checked(self, path, passing), upto)
-
-    def is_doubtful(self, path: bytes) -> bool:
-        """True for a pack that a power cut may have taken bytes from: not fsynced, other boot."""
-        return os.path.dirname(path) == self.incoming_dir and boot_of(path) != this_boot()
-
-    def pack_files(self) -> Iterator[tuple[str, bytes]]:
-        """Name and path of every pack, durable ones first."""
-        # incoming/ is listed first: a pack that is moved meanwhile is then seen in packs/.
-        incoming, durable = packs_in(self.incoming_dir), packs_in(self.packs_dir)
-        yield from durable.items()
-        yield from ((name, path) for name, path in incoming.items() if name not in durable)
-
-    @staticmethod
-    def _enter(index: Index, name: str, path: bytes, upto: int) -> None:
-        fd = os.open(path, files.READ)
-        try:
-            entries, end = _footer_or_scan(fd, max(upto, len(pack.PACK_HEADER)))
-        finally:
-            os.close(fd)
-        index.enter(name, entries, end)
 
     # -- finding ---------------------------------------------------------------------------
 
@@ -274,49 +248,6 @@ class LocalStore:
             codec = self._local.codec = Codec()
         return codec
 
-    def pack_path(self, name: str) -> bytes:
-        """Where the pack of this name lies now. Raises FileNotFoundError."""
-        durable = self.durable_path(name.encode() + SUFFIX)
-        if os.path.exists(durable):
-            return durable
-        for found, path in self.pack_files():
-            if found == name:
-                return path
-        raise FileNotFoundError(durable)
-
-    def read_span(self, name: str, offset: int, length: int) -> bytes:
-        """Raw bytes of a pack, at most `length`; not verified. CorruptContent if it is gone."""
-        with self._open_pack(name) as fd:
-            return files.pread(fd, length, offset)
-
-    def read_span_into(self, name: str, offset: int, view: memoryview) -> memoryview:
-        """As `read_span`, into memory that is there; the part of `view` that was filled."""
-        with self._open_pack(name) as fd:
-            return view[: files.pread_into(fd, view, offset)]
-
-    @contextlib.contextmanager
-    def _open_pack(self, name: str) -> Iterator[int]:
-        fd = -1
-        for _ in range(3):  # the pack may be moved to its durable place between find and open
-            try:
-                path = self._paths.get(name) or self.pack_path(name)
-                fd = os.open(path, files.READ)
-                if name not in self._paths and not self._read_only:
-                    files.mark_used(fd)
-                self._paths[name] = path
-                break
-            except FileNotFoundError:
-                self._paths.pop(name, None)
-            except OSError as error:
-                raise files.local_error(error, "reading the store") from error
-        if fd < 0:
-            raise CorruptContent(f"pack {name} is gone from the store", fix="git mlver fsck")
-        try:
-            with files.disk_errors("reading the store", self.root):
-                yield fd
-        finally:
-            os.close(fd)
-
     def record(self, digest: Digest, kind: int = CHUNK) -> tuple[Header, Buffer]:
         """A record's header and payload as stored; the payload is not verified.
 
@@ -396,29 +327,3 @@ class LocalStore:
         except (sqlite3.Error, BusyError, LocalIOError):
             return False
         return True
-
-    # -- writing -----------------------------------------------------------------------------
-
-    def durable_path(self, incoming: bytes) -> bytes:
-        """Where an incoming pack goes once it is durable."""
-        return os.path.join(self.packs_dir, pack_name(os.path.basename(incoming)).encode() + SUFFIX)
-
-    def new_incoming_path(self) -> tuple[str, bytes]:
-        """A fresh pack name and its path in incoming/."""
-        name, file = new_incoming_file()
-        return name, os.path.join(self.incoming_dir, file)
-
-
-def batched(rows: Iterable[Row], size: int = 500) -> Iterator[list[Row]]:
-    """Rows in lists of at most `size`."""
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def _footer_or_scan(fd: int, upto: int) -> tuple[list[pack.Entry], int]:
-    """Entries of a pack from `upto` on, and up to where they were read."""
-    with contextlib.suppress(CorruptContent):
-        return pack.read_footer(fd), SEALED
-    entries = list(pack.scan(fd, upto))
-    return entries, entries[-1].offset + entries[-1].length if entries else upto

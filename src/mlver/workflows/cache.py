@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from mlver.errors import BusyError, MlverError, RefusedError
-from mlver.exchange.source import Catalog
+from mlver.exchange.catalog import Catalog
 from mlver.git import history
 from mlver.model.pointer import Pointer
 from mlver.store import flight, recovery

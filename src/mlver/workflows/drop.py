@@ -13,7 +13,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from mlver.errors import BusyError, MlverError, RefusedError
-from mlver.exchange.source import Catalog, has_blob
+from mlver.exchange.catalog import Catalog
+from mlver.exchange.source import has_blob
 from mlver.git import command, index_file
 from mlver.git.objects import pointers_of, tracked
 from mlver.git.worktree import Worktree

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from typing import TYPE_CHECKING
 
 from mlver.errors import MlverError
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher, Outcome
-from mlver.exchange.source import Catalog, Source
+from mlver.exchange.source import Source
 from mlver.git import history
 from mlver.git.objects import pointers_of, staged, tree_entries
 from mlver.git.selection import Selection

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from mlver.errors import MissingContent, MlverError
 from mlver.exchange import layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.index_object import Found
-from mlver.exchange.source import Catalog, has_blob
+from mlver.exchange.source import has_blob
 from mlver.model.digest import Digest, digest_of
 from mlver.model.pointer import Pointer
 from mlver.workflows.context import Context

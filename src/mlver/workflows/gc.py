@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from mlver.errors import MlverError, RemoteError
 from mlver.exchange import collect, condemned, gc_lock, layout, registered
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.collect import Plan
 from mlver.exchange.gc_lock import GcLock
 from mlver.exchange.lock_notes import FOLDER, LockNotes
-from mlver.exchange.source import Catalog
 from mlver.git import local_roots, roots
 from mlver.git.roots import Named
 from mlver.model.pointer import Pointer

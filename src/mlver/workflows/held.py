@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mlver.errors import MlverError
 from mlver.exchange import layout
-from mlver.exchange.source import Catalog
+from mlver.exchange.catalog import Catalog
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
 from mlver.store.record import CHUNK, RECIPE

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlver.errors import MissingContent, MlverError, RefusedError, UsageError
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.index_cache import FOLDER, IndexCache
 from mlver.exchange.sibling import Sibling
-from mlver.exchange.source import Catalog, Source
+from mlver.exchange.source import Source
 from mlver.git import command
 from mlver.remotes.address import scheme_and_host
 from mlver.remotes.registry import open_remote

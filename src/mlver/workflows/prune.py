@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from mlver.errors import BusyError, MlverError
-from mlver.exchange.source import Catalog
+from mlver.exchange.catalog import Catalog
 from mlver.git import history
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer

@@ -14,8 +14,8 @@ from contextlib import closing, suppress
 
 from mlver.errors import MissingContent, MlverError
 from mlver.exchange import layout, registered
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.push import Pusher, PushResult
-from mlver.exchange.source import Catalog
 from mlver.git import command, history, run_refs
 from mlver.git.run_remotes import SPACE
 from mlver.git.selection import EVERYTHING, Selection

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mlver.errors import MlverError
-from mlver.exchange.source import Catalog, has_blob
+from mlver.exchange.catalog import Catalog
+from mlver.exchange.source import has_blob
 from mlver.git import command
 from mlver.git.objects import pointers_of, tracked, tree_entries
 from mlver.git.worktree import Worktree

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mlver.errors import MlverError
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.fetch import Fetcher
-from mlver.exchange.source import Catalog, Source, has_blob
+from mlver.exchange.source import Source, has_blob
 from mlver.exchange.through import STRETCH, mismatch, stream_through
 from mlver.git.worktree import Worktree
 from mlver.model.digest import Hasher

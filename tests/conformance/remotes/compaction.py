@@ -21,11 +21,11 @@ from tests.unit.test_paged_remote import pointer_of, push, synthetic
 
 from mlver.errors import BusyError
 from mlver.exchange import compact, gc_lock, layout
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.compact import Compacted
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.index_cache import IndexCache
 from mlver.exchange.index_object import Found, encode
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.remotes.base import Remote
 from mlver.store.local import LocalStore

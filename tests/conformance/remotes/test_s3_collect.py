@@ -14,10 +14,10 @@ from tests.unit.store_material import add, content, open_store, scratch_folder
 
 from mlver.errors import RemoteError
 from mlver.exchange import collect, condemned, gc_lock, layout, registered
+from mlver.exchange.catalog import Catalog
 from mlver.exchange.collect import Plan
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.push import Pusher
-from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
 from mlver.remotes.base import Remote
