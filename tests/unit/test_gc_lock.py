@@ -198,6 +198,39 @@ def test_the_lock_of_a_killed_process_of_this_clone_is_dead_at_once(
     assert [row.name for row in folder.list("")] == ["mlver.json"] and not os.listdir(notes)
 
 
+def test_the_note_of_a_process_that_was_killed_before_it_held_the_lock_goes(
+    folder: DirectoryRemote, notes: bytes, tmp_path: Path
+) -> None:
+    other = DirectoryRemote(tmp_path / "other")
+    other.create("mlver.json", [b"{}"])
+    for remote in (folder, other):
+        _, fd = in_a_process(remote, notes, dies=True)
+        os.close(fd)
+        remote.delete_many([row.name for row in remote.list(layout.LOCKS)])
+    before = os.listdir(notes)
+    with gc_lock.held(folder, LockNotes(notes)):
+        pass
+    assert len(before) == 2 and len(os.listdir(notes)) == 1, "what is of another remote stays"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.md-1", "a/b", "0" * 32])
+def test_a_lock_of_any_name_is_buried_and_no_file_here_goes_with_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files_here = [tmp_path / "README.md", tmp_path / "collecting" / "README.md"]
+    for path in files_here:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for kept in (None, LockNotes(notes)):
+        remote = Dated()
+        remote.create(f"{layout.LOCKS}{name}", [b""])
+        remote.now += LEASE
+        with gc_lock.held(remote, kept) as lock:
+            lock.bury()
+        assert not remote.locks() and all(path.exists() for path in files_here)
+
+
 def test_the_lock_of_a_process_that_lives_is_none_to_take(
     folder: DirectoryRemote, notes: bytes
 ) -> None:

@@ -52,7 +52,7 @@ class GcLock:
 
     def take(self) -> None:
         """Raises BusyError where another holds it, RemoteError; `release` is due in any case."""
-        self._notes.write(self._nonce)
+        self._notes.write(self._nonce, self._remote.url)
         own, rows = self._written()
         self.now = own.modified
         newest: dict[str, float] = {}
@@ -60,7 +60,8 @@ class GcLock:
             if row.name != own.name:
                 nonce = nonce_of(row.name)
                 newest[nonce] = max(row.modified, newest.get(nonce, row.modified))
-        dead = self._notes.dead() & newest.keys()
+        dead = self._notes.dead(self._remote.url)
+        self._notes.forget(dead - newest.keys())  # killed before it had written any
         alive = {n: at for n, at in newest.items() if n not in dead and own.modified - at < LEASE}
         for nonce, at in alive.items():
             raise BusyError(
