@@ -93,6 +93,7 @@ class Recording:
         self.run = replace(self.run, status=status, exit_code=exit_code, ended=journal.now())
         said = [*self.run.other.get("unseen", ()), *unseen]
         self.run = with_unseen(self.run, said)
+        self.entry.mark_end(self.run)
         self.entry.write(self.run)
         self.run = replace(self.run, env=self._environment())
         return self.run
