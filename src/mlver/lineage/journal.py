@@ -10,10 +10,11 @@
                   kept/<name>   bytes for the run's folder in git: lock of packages, listings
 
 How the command ended is written into `end` first, in place: on a disk that is full by then the
-record itself cannot be written anew. A record that says `running` while nobody holds the lock is of a run that was killed: a lock, not a
-process id, tells, since ids are given again and a zombie keeps its own. Everything here was
-redacted before it was written. `record.json` is replaced in one step, so a reader sees the one or
-the other; a kill at any point leaves a folder that can be finished by whoever looks next.
+record itself cannot be written anew. A record that says `running` while nobody holds the lock is of
+a run that was killed, unless `end` tells more: a lock, not a process id, tells, since ids are given
+again and a zombie keeps its own. Everything here was redacted before it was written. `record.json`
+is replaced in one step, so a reader sees the one or the other; a kill at any point leaves a folder
+that can be finished by whoever looks next.
 """
 
 from __future__ import annotations

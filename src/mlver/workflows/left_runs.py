@@ -1,5 +1,6 @@
-"""Runs that wait in the journal become notes: those of killed recorders, those from before the first
-commit, those whose note failed. Cheap where nothing waits: one look at a folder, nothing imported.
+"""Runs that wait in the journal become notes: those of killed recorders, those from before the
+first commit, those whose note failed. Cheap where nothing waits: one look at a folder, nothing
+imported.
 """
 
 from __future__ import annotations
