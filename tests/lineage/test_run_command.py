@@ -30,10 +30,17 @@ def last(clone: Clone) -> dict[str, Any]:
 
 
 def start(clone: Clone, *words: str) -> subprocess.Popen[bytes]:
-    """The recorder itself, without git's wrapper."""
+    """The recorder itself, without git's wrapper; it ignores no signal, though these tests may have
+    been started by `nohup` or in a shell's background."""
     return subprocess.Popen(
-        [*PROGRAM, *words], cwd=clone.top, env=clone.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE  # noqa: E501
+        [*PROGRAM, *words], cwd=clone.top, env=clone.box.env, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=_heed_signals,
     )  # fmt: skip
+
+
+def _heed_signals() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(
