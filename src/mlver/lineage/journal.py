@@ -24,6 +24,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlver import system
@@ -34,6 +35,8 @@ from mlver.model.run import Run
 
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+    from mlver.lineage import series
 
 FOLDER = b"runs"
 RECORD, LOCK, KEPT, END = b"record.json", b"lock", b"kept", b"end"
@@ -50,6 +53,13 @@ class Entry:
     @property
     def run_id(self) -> str:
         return os.fsdecode(os.path.basename(self.path))
+
+    @cached_property
+    def told(self) -> series.Events:
+        """What the Python API was told; read once, so ask when the program has ended."""
+        from mlver.lineage import series
+
+        return series.read(self.path)
 
     def file(self, name: bytes) -> bytes:
         """The path of a file in the folder."""
