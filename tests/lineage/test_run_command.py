@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from tests.support.sandbox import MAIN, Clone, pointer_to
 
+from mlver.model.digest import digest_of
+
 PROGRAM = [sys.executable, "-P", "-E", str(MAIN), "run"]
 
 
@@ -288,3 +290,28 @@ def test_more_than_a_hundred_outputs_are_in_a_listing(work: Clone) -> None:
     run = last(work)
     assert run["listings"] == {"outputs": 150} and len(run["outputs"]) == 20
     assert len(json.loads(_kept(work, run, "outputs.json"))) == 150
+
+
+def test_what_is_asked_for_is_recorded_beside_what_is_found(work: Clone) -> None:
+    work.given("data", {"in.bin": b"in" * 100, ".gitignore": b"raw/\n"})
+    work.write("raw/big.csv", b"a,b\n1,2\n")
+    outside = work.box.root / "outside.txt"
+    outside.write_bytes(b"far\n")
+    script = (
+        "cat in.bin raw/big.csv > /dev/null; echo '{\"acc\": 0.5}' > result.json;"
+        " echo x > scratch.txt; echo y > raw/out.txt"
+    )
+    words = ["--name=asked", "--input", "raw/big.csv", f"--input={outside}", "--exclude=scratch*"]
+    words += ["--output", "raw/out.txt", "--metrics", "result.json"]
+    words += ["--tag", "stage=x", "--param", "lr=0.1"]
+    work.mlver("run", *words, "--", "sh", "-c", script)
+    run = last(work)
+    assert (run["name"], run["params"], run["tags"]) == ("asked", {"lr": 0.1}, {"stage": "x"})
+    assert run["metrics"]["acc"]["last"] == 0.5
+    found = {item["path"]: item for item in run["inputs"]}
+    assert found.keys() == {"in.bin", "raw/big.csv", str(outside)}
+    assert found["raw/big.csv"]["found"] == "declared"
+    assert found[str(outside)]["oid"] == f"blake3:{digest_of(b'far' + bytes([10])).hex()}"
+    assert {item["path"] for item in run["outputs"]} == {"result.json", "raw/out.txt"}
+    done = work.attempt("mlver", "run", "--param", "lr", "--", "true")
+    assert done.code == 2 and "NAME=VALUE" in done.err
