@@ -189,6 +189,7 @@ class Story:
             ("Push: content first, then commits", self.push),
             ("A second machine has every byte", self.second_machine),
             ("There and back", self.there_and_back),
+            ("Where a model came from, and made again", self.lineage),
             ("What it takes", self.sizes),
         ]
 
@@ -253,7 +254,7 @@ class Story:
         work = self.work
         work.type("git init -q --bare -b main ../../hub.git")
         work.type("git remote add origin ../../hub.git")
-        work.type("git push -q origin main --tags")
+        work.type("git push -q -u origin main --tags")
         work.check(self.at_tag["v3"])
         work.type("git mlver status")
 
@@ -273,12 +274,24 @@ class Story:
     def there_and_back(self) -> None:
         clone, work = self.clone, self.work
         clone.type("git mlver init")
-        clone.type("python train.py --strength 0.5 && git commit -q -a -m 'half way'")
+        clone.type("git mlver run --name half-way -- python train.py --strength 0.5")
+        clone.type("git commit -q -a -m 'half way'")
         trained = clone.check()
         clone.type("git push -q")
-        work.type("git pull -q --no-rebase origin main")
+        work.type("git pull -q --no-rebase")
         work.check(trained)
         work.type("git mlver fsck")
+
+    def lineage(self) -> None:
+        work = self.work
+        before = work.check()
+        work.type("git log -1 --format=%B")
+        work.type("git mlver why models/digits.joblib")
+        work.type("git mlver lineage models/digits.joblib")
+        said = work.type("git mlver reproduce models/digits.joblib --yes")
+        if said.split()[-1:] != ["identical"]:
+            raise StoryError("the model was not made again, byte for byte")
+        work.check(before)
 
     def sizes(self) -> None:
         work = self.work

@@ -13,29 +13,45 @@ from mlver.cli.group import COMMANDS
 _WORDS = {
     "add": ["a.bin"],
     "clone": ["/no/such/repository"],
+    "compare": ["latest", "latest"],
     "completion": ["bash"],
+    "export": ["latest", "--format", "prov"],
     "diff": ["HEAD"],
     "drop": ["a.bin"],
     "gc": ["--remote"],
     "install": ["--local"],
+    "lineage": ["a.bin"],
+    "log": ["a.bin"],
+    "reproduce": ["a.bin"],
+    "run": ["--", "true"],
+    "show": ["latest"],
+    "why": ["a.bin"],
     "remote": ["list"],
     "testremote": ["team"],
     "track": ["*.x"],
     "uninstall": ["--local"],
     "untrack": ["*.bin"],
 }
-_NO_REPOSITORY = dict.fromkeys(COMMANDS, 3) | {"completion": 0}
+_NO_REPOSITORY = dict.fromkeys(COMMANDS, 3) | {"completion": 0, "run": 0}
+_OF_RUNS = {
+    **{"compare": 2, "export": 2, "show": 2},  # no such run
+    **{"run": 0, "runs": 0, "verify": 0, "refresh": 3, "reproduce": 3},
+}
 _NO_WORKTREE = {
     **dict.fromkeys(("add", "checkout", "clone", "diff", "drop", "fetch", "ls", "pull"), 3),
     **dict.fromkeys(("status", "track", "untrack"), 3),
     **dict.fromkeys(("completion", "doctor", "env", "fsck", "init", "install", "remote"), 0),
     **{"gc": 2, "prune": 2, "push": 2, "testremote": 2, "uninstall": 0},  # no remote
+    **_OF_RUNS,
 }
 _EMPTY = {
     **dict.fromkeys(("checkout", "completion", "env", "fetch", "fsck", "init", "install"), 0),
     **dict.fromkeys(("ls", "pull", "remote", "status", "track", "untrack", "uninstall"), 0),
     **dict.fromkeys(("add", "diff", "drop", "gc", "prune", "push", "testremote"), 2),
     **{"clone": 3, "doctor": 1},  # hooks are missing there
+    **_OF_RUNS,
+    **dict.fromkeys(("lineage", "log", "reproduce", "verify", "why"), 2),  # no commit
+    **{"refresh": 0, "show": 0},  # `run` was there before
 }
 
 
@@ -73,14 +89,16 @@ def test_in_a_bare_repository(work: Clone, box: Sandbox, filled: bool) -> None:
     if filled:
         work.commit("x", {"a.bin": content(1)})
         work.git("push", "-q", str(far), "main")
-    assert codes(box, far) == _NO_WORKTREE
+    of_files = dict.fromkeys(("lineage", "log", "why"), 0 if filled else 2)
+    assert codes(box, far) == _NO_WORKTREE | of_files
     assert not {name for name in files(far) if "gitattributes" in name or "toml" in name}
 
 
 def test_inside_a_git_directory(work: Clone, box: Sandbox) -> None:
     work.commit("x", {"a.bin": content(1)})
     before = work.read(".gitattributes")
-    assert codes(box, work.git_dir()) == _NO_WORKTREE
+    of_files = dict.fromkeys(("lineage", "log", "why"), 0)
+    assert codes(box, work.git_dir()) == _NO_WORKTREE | of_files
     assert not [name for name in files(work.git_dir()) if "gitattributes" in name]
     assert work.read(".gitattributes") == before
 

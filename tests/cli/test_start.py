@@ -47,3 +47,9 @@ def test_a_filter_loads_nothing_of_remotes_for_what_is_here(work: Clone) -> None
         found = loaded(work, ["filter-process"], request)
         assert found >= _STORE
         assert found & _HEAVY == set()
+
+
+def test_a_run_that_writes_nothing_opens_no_store_and_needs_no_click(work: Clone) -> None:
+    found = loaded(work, ["run", "-q", "--", "true"])
+    assert "mlver.workflows.record" in found
+    assert found & ((_HEAVY | _STORE | {"pygit2", "asyncio"}) - {"dataclasses", "json"}) == set()

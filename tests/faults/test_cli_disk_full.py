@@ -112,3 +112,21 @@ def test_a_push_to_a_full_disk_moves_no_ref_and_completes_once_there_is_room(
     work.git("push", "-q", "origin", "main")
     work.mlver("fsck", "--remote")
     assert not any((small_disk / "shelf/tmp").iterdir())
+
+
+def test_a_run_that_fills_the_disk_keeps_its_exit_code_and_its_record(
+    box: Sandbox, small_disk: Path
+) -> None:
+    box.git("init", "-q", "-b", "main", str(small_disk / "work"))
+    work = box.at("disk/work")
+    work.commit("first", {"a.txt": b"a\n"})
+    fills = f"cat a.txt; head -c {SIZE} /dev/zero > filler; exit 3"
+    done = work.attempt("mlver", "run", "-q", "--", "sh", "-c", fills)
+    assert (done.code, done.out) == (3, "a\n")
+    assert "waits in the journal" in done.err and "Traceback" not in done.err
+    again = work.attempt("mlver", "run", "-q", "--", "sh", "-c", "exit 4")
+    assert again.code == 4 and "this run is not recorded" in again.err
+    work.path("filler").unlink()
+    (run,) = work.json("runs")["runs"]
+    assert (run["status"], run["exit_code"]) == ("failed", 3)
+    assert len(work.git("notes", "--ref", "mlver", "show", "HEAD").out.splitlines()) == 1

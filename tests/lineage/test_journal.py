@@ -56,6 +56,18 @@ def test_a_killed_recorder_leaves_a_killed_run(tmp_path: Path) -> None:
     entry.release()
 
 
+def test_how_it_ended_is_known_where_the_record_could_not_be_written_anew(tmp_path: Path) -> None:
+    root = str(tmp_path).encode()
+    entry = journal.begin(root, _run())
+    entry.mark_end(replace(entry.read(), status="failed", exit_code=3, ended=journal.now()))
+    assert entry.seen().status == "running"  # it lives: the record has the word
+    entry.release()
+    assert (entry.seen().status, entry.seen().exit_code) == ("failed", 3)
+    with open(entry.file(journal.END), "r+b") as file:
+        file.write(b"\xff torn")
+    assert (entry.seen().status, entry.seen().exit_code) == ("killed", None)
+
+
 def test_a_folder_that_went_meanwhile_cannot_be_taken(tmp_path: Path) -> None:
     root = str(tmp_path).encode()
     first = journal.begin(root, _run())

@@ -36,6 +36,26 @@ from mlver.workflows.recording import name_of
             {"id": "007", "on": True, "none": None, "v": True},
         ),
         (["ls", "-la", "data"], {"la": "data"}),
+        (
+            [
+                "papermill",
+                "in.ipynb",
+                "out.ipynb",
+                "-p",
+                "lr",
+                "0.1",
+                "-r",
+                "opt",
+                "adam",
+                "-k",
+                "py",
+            ],
+            {"lr": 0.1, "opt": "adam", "k": "py"},
+        ),
+        (
+            ["jupyter", "nbconvert", "--to", "notebook", "--execute", "a.ipynb"],
+            {"to": "notebook", "execute": True},
+        ),
     ],
 )
 def test_words(argv: list[str], expected: dict[str, Any]) -> None:
@@ -66,6 +86,8 @@ def test_values_keep_what_they_say() -> None:
         (["./run.sh"], "run"),
         (["uv", "run", "a.py"], "a"),
         (["python", "-c", "1"], "python"),
+        (["jupyter", "execute", "nb/look.ipynb", "--inplace"], "look"),
+        (["python3", "-m", "papermill", "fit.ipynb", "fit-done.ipynb"], "fit"),
     ],
 )
 def test_a_run_is_named_after_its_script(argv: list[str], name: str) -> None:

@@ -160,3 +160,10 @@ def test_names_are_judged_by_their_words() -> None:
         assert is_secret_file(path), path
     for path in (b"environment.py", b"data.csv", b".env.example", b"secrets.py", b"model.bin"):
         assert not is_secret_file(path), path
+
+
+def test_the_folder_of_the_shell_is_no_password() -> None:
+    redactor = Redactor({"PWD": "/home/me/work", "DB_PWD": "hunter22x"})
+    said = "in /home/me/work/train.py, PWD=/home/me/work"
+    assert redactor.text(said) == said
+    assert redactor.text("pwd: s3cr3t-word and hunter22x") == f"pwd: {MARK} and {MARK}"

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from tests.support import pipeline
-from tests.support.sandbox import Clone
+from tests.support.sandbox import Clone, Sandbox
+from tests.support.worlds import Worlds
 
 from mlver.lineage.code_files import code_files
 
 
 @pytest.fixture
-def piped(work: Clone) -> Clone:
-    pipeline.write(work)
-    pipeline.run_all(work)
-    return work
+def piped(box: Sandbox, worlds: Worlds) -> Clone:
+    """`work` with the pipeline, run once and committed."""
+    worlds.enter(box, pipeline.run)
+    return box.at("work")
 
 
 def _steps(found: Any) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from tests.support import pipeline
 from tests.support.recorded import artifact, record, run_ids
 from tests.support.sandbox import Clone, Sandbox
+from tests.support.worlds import Worlds
 
 from mlver.errors import RefusedError
 
@@ -17,11 +18,10 @@ REFUSED = RefusedError.exit_code
 
 
 @pytest.fixture
-def piped(work: Clone) -> Clone:
+def piped(box: Sandbox, worlds: Worlds) -> Clone:
     """`work` with the pipeline, run once and committed."""
-    pipeline.write(work)
-    pipeline.run_all(work)
-    return work
+    worlds.enter(box, pipeline.run)
+    return box.at("work")
 
 
 def _reproduced(clone: Clone, *words: str) -> tuple[int, Any]:

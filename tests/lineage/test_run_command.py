@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from tests.support.sandbox import MAIN, Clone, pointer_to
 
+from mlver.model.digest import digest_of
+
 PROGRAM = [sys.executable, "-P", "-E", str(MAIN), "run"]
 
 
@@ -30,10 +32,17 @@ def last(clone: Clone) -> dict[str, Any]:
 
 
 def start(clone: Clone, *words: str) -> subprocess.Popen[bytes]:
-    """The recorder itself, without git's wrapper."""
+    """The recorder itself, without git's wrapper; it ignores no signal, though these tests may have
+    been started by `nohup` or in a shell's background."""
     return subprocess.Popen(
-        [*PROGRAM, *words], cwd=clone.top, env=clone.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE  # noqa: E501
+        [*PROGRAM, *words], cwd=clone.top, env=clone.box.env, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=_heed_signals,
     )  # fmt: skip
+
+
+def _heed_signals() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +92,9 @@ def test_a_killed_recorder_is_a_killed_run_at_the_next_command(work: Clone) -> N
         recorder.kill()
         recorder.wait()
     assert records(work) == []
-    work.mlver("run", "--", "true")
-    killed, finished = records(work)
+    work.mlver("runs")
+    (killed,) = records(work)
     assert (killed["status"], killed["exit_code"]) == ("killed", None)
-    assert finished["status"] == "finished"
 
 
 def test_inputs_and_outputs_of_any_program_are_found_by_content(work: Clone) -> None:
@@ -138,10 +146,11 @@ def test_a_lock_left_behind_leaves_the_run_in_the_journal_until_it_is_gone(work:
     lock.parent.mkdir(exist_ok=True)
     lock.touch()
     assert work.attempt("mlver", "run", "--", "sh", "-c", "exit 4").code == 4
-    assert records(work) == []
+    (shown,) = json.loads(work.mlver("runs", "--json").out)["runs"]
+    assert (shown["exit_code"], records(work)) == (4, [])
     lock.unlink()
-    work.mlver("run", "--", "true")
-    assert [run["exit_code"] for run in records(work)] == [4, 0]
+    work.mlver("runs")
+    assert [run["exit_code"] for run in records(work)] == [4]
 
 
 def test_before_the_first_commit_a_run_waits_for_it(work: Clone) -> None:
@@ -281,3 +290,28 @@ def test_more_than_a_hundred_outputs_are_in_a_listing(work: Clone) -> None:
     run = last(work)
     assert run["listings"] == {"outputs": 150} and len(run["outputs"]) == 20
     assert len(json.loads(_kept(work, run, "outputs.json"))) == 150
+
+
+def test_what_is_asked_for_is_recorded_beside_what_is_found(work: Clone) -> None:
+    work.given("data", {"in.bin": b"in" * 100, ".gitignore": b"raw/\n"})
+    work.write("raw/big.csv", b"a,b\n1,2\n")
+    outside = work.box.root / "outside.txt"
+    outside.write_bytes(b"far\n")
+    script = (
+        "cat in.bin raw/big.csv > /dev/null; echo '{\"acc\": 0.5}' > result.json;"
+        " echo x > scratch.txt; echo y > raw/out.txt"
+    )
+    words = ["--name=asked", "--input", "raw/big.csv", f"--input={outside}", "--exclude=scratch*"]
+    words += ["--output", "raw/out.txt", "--metrics", "result.json"]
+    words += ["--tag", "stage=x", "--param", "lr=0.1"]
+    work.mlver("run", *words, "--", "sh", "-c", script)
+    run = last(work)
+    assert (run["name"], run["params"], run["tags"]) == ("asked", {"lr": 0.1}, {"stage": "x"})
+    assert run["metrics"]["acc"]["last"] == 0.5
+    found = {item["path"]: item for item in run["inputs"]}
+    assert found.keys() == {"in.bin", "raw/big.csv", str(outside)}
+    assert found["raw/big.csv"]["found"] == "declared"
+    assert found[str(outside)]["oid"] == f"blake3:{digest_of(b'far' + bytes([10])).hex()}"
+    assert {item["path"] for item in run["outputs"]} == {"result.json", "raw/out.txt"}
+    done = work.attempt("mlver", "run", "--param", "lr", "--", "true")
+    assert done.code == 2 and "NAME=VALUE" in done.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.sandbox import Clone
+from tests.support.sandbox import Clone, Sandbox
 
 FILES = {
     "ingest.py": b"""\
@@ -32,6 +32,13 @@ json.dump({"weight": weight}, open("metrics.json", "w"))
 """,
 }
 PYTHON = "python3"
+
+
+def run(box: Sandbox) -> None:
+    """What `Worlds` makes of a sandbox: the pipeline in `work`, run once and committed."""
+    work = box.at("work")
+    write(work)
+    run_all(work)
 
 
 def write(clone: Clone) -> None:

@@ -53,7 +53,7 @@ def test_the_walk_through_of_the_readme_holds(box: Sandbox) -> None:
     start = box.root / "walk"
     start.mkdir()
     folder, seen, said = start, Seen(), ""
-    assert len(blocks()) == 7
+    assert len(blocks()) == 8
     for block in blocks():
         script = f"set -eu\n{block}\npwd > {box.root}/where\n"
         done = box.run(["sh", "-c", script], folder)
@@ -62,6 +62,7 @@ def test_the_walk_through_of_the_readme_holds(box: Sandbox) -> None:
         said += done.out + done.err
         for git_dir in sorted(start.glob("*/.git")):
             check(box.at(git_dir.parent), seen)
-    assert len(seen) == 2, "v1 and the merge were looked at, in two clones"
+    assert len(seen) == 3, "v1, the merge, and the model that was trained were looked at"
     assert "git-mlver: pushed 4 file(s)" in said
+    assert "“first”" in said and "identical: model.bin" in said
     assert "version mlver/1" in said

@@ -54,4 +54,5 @@ def test_the_story_of_the_demo_holds_from_the_first_commit_to_the_second_machine
     for word in ("merge", "rebase", "tag", "push", "clone", "checkout", "switch", "pull"):
         assert any(f"git {word}" in command for command in kept.commands), word
     assert "both sides changed it; ours is kept" in kept.said
+    assert "Mlver-Run: " in kept.said and "“half-way”" in kept.said
     assert all(len(line) <= 100 for line in kept.commands)

@@ -59,6 +59,14 @@ def _run(args: list[str]) -> int:
         module, _, name = PLUMBING[args[0]].partition(":")
         run = getattr(__import__(module, fromlist=[name]), name)
         return int(run(args[1:]))
+    if args[:1] == ["run"]:
+        from mlver.cli.run_words import plain
+
+        words = plain(args[1:])
+        if words is not None:
+            from mlver.cli.recorded import record
+
+            return record(words)
     from mlver.cli.group import run_command
 
     return run_command(args)

@@ -15,6 +15,7 @@ _ASSIGNED = re.compile(r"\A\+{0,2}([A-Za-z_][\w./@-]*)=(.*)\Z", re.S)
 _OPTION = re.compile(r"\A--?[A-Za-z]")
 _PYTHON = re.compile(r"\A(?:python|pypy)[0-9.]*(?:\.exe)?\Z")
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish"}
+_PAPERMILL = {"-p", "--parameters", "-r", "--parameters_raw"}
 _LONGEST = 500
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 
@@ -23,6 +24,8 @@ def params_of(argv: Sequence[str]) -> dict[str, Any]:
     """Name → value of a command's options and assignments, the program's and interpreter's own
     left out."""
     words = list(argv[_start(argv) :])
+    if _is_papermill(argv):
+        words = _as_assigned(words)
     found: dict[str, Any] = {}
     at = 0
     while at < len(words):
@@ -47,6 +50,23 @@ def params_of(argv: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def _is_papermill(argv: Sequence[str]) -> bool:
+    return any(os.path.basename(word) == "papermill" for word in argv[:4])
+
+
+def _as_assigned(words: Sequence[str]) -> list[str]:
+    """Papermill's parameters (`-p NAME VALUE`, `-r NAME TEXT`) as options of these names."""
+    found, at = list[str](), 0
+    while at < len(words):
+        if words[at] in _PAPERMILL and at + 2 < len(words):
+            found.append(f"--{words[at + 1]}={words[at + 2]}")
+            at += 3
+        else:
+            found.append(words[at])
+            at += 1
+    return found
+
+
 def value_of(text: str) -> Any:
     """A number, a truth value or null where the text is one as JSON and Python write it."""
     if text in _WORDS:
@@ -65,7 +85,9 @@ def _following(words: Sequence[str], at: int) -> list[Any]:
     """The values after an option: one word, or as many numbers as follow each other."""
     values: list[Any] = []
     for word in words[at:]:
-        if _OPTION.match(word) or word == "--" or (_ASSIGNED.match(word) and not values):
+        if word == "--" or word.endswith(".ipynb") or _OPTION.match(word):
+            break
+        if _ASSIGNED.match(word) and not values:
             break
         value = value_of(word)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,16 +2,19 @@
 
     runs/<run id>/record.json   the record as it stands: `running`, then how it ended
                   lock          locked (flock) as long as the recorder lives
+                  end           room for how the command ended, taken before it starts
                   stdout, stderr      what the command wrote, redacted
                   events-<pid>-<n>.jsonl     what the Python API was told, a file a process
                   opened-<pid>-<n>    what Python's audit hook has told
                   capture.json        what was asked for; its time is that of the run's start
                   kept/<name>   bytes for the run's folder in git: lock of packages, listings
 
-A record that says `running` while nobody holds the lock is of a run that was killed: a lock, not a
-process id, tells, since ids are given again and a zombie keeps its own. Everything here was
-redacted before it was written. `record.json` is replaced in one step, so a reader sees the one or
-the other; a kill at any point leaves a folder that can be finished by whoever looks next.
+How the command ended is written into `end` first, in place: on a disk that is full by then the
+record itself cannot be written anew. A record that says `running` while nobody holds the lock is of
+a run that was killed, unless `end` tells more: a lock, not a process id, tells, since ids are given
+again and a zombie keeps its own. Everything here was redacted before it was written. `record.json`
+is replaced in one step, so a reader sees the one or the other; a kill at any point leaves a folder
+that can be finished by whoever looks next.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlver import system
@@ -32,8 +36,11 @@ from mlver.model.run import Run
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from mlver.lineage import series
+
 FOLDER = b"runs"
-RECORD, LOCK, KEPT = b"record.json", b"lock", b"kept"
+RECORD, LOCK, KEPT, END = b"record.json", b"lock", b"kept", b"end"
+_ROOM = 64
 
 
 class Entry:
@@ -46,6 +53,13 @@ class Entry:
     @property
     def run_id(self) -> str:
         return os.fsdecode(os.path.basename(self.path))
+
+    @cached_property
+    def told(self) -> series.Events:
+        """What the Python API was told; read once, so ask when the program has ended."""
+        from mlver.lineage import series
+
+        return series.read(self.path)
 
     def file(self, name: bytes) -> bytes:
         """The path of a file in the folder."""
@@ -71,20 +85,40 @@ class Entry:
         except OSError as error:
             raise CorruptContent("a run's journal has no record", why=str(error)) from error
 
+    def mark_end(self, run: Run) -> None:
+        """Write down how the command ended, in the room that was kept for it. Best effort."""
+        code = "-" if run.exit_code is None else str(run.exit_code)
+        with contextlib.suppress(OSError), open(self.file(END), "r+b", buffering=0) as file:
+            file.write(f"{run.status} {code} {run.ended}".ljust(_ROOM).encode())
+
+    def _unfinished(self, run: Run) -> Run:
+        """A run whose recorder is gone before it could say so in the record."""
+        try:
+            with open(self.file(END), "rb") as file:
+                status, code, ended = file.read(_ROOM).decode("ascii").split()
+            if status not in records.STATUSES:
+                raise ValueError
+            return replace(
+                run, status=status, exit_code=None if code == "-" else int(code), ended=ended
+            )
+        except (OSError, ValueError):
+            return replace(run, status="killed", ended=run.ended or _last_sign(self))
+
     def seen(self) -> Run:
-        """As `read`; `killed` where it says running and its recorder lives no more."""
+        """As `read`; how it ended, or `killed`, where it says running and its recorder lives no
+        more."""
         run = self.read()
         if run.status == "running" and not self.is_alive():
-            return replace(run, status="killed", ended=run.ended or _last_sign(self))
+            return self._unfinished(run)
         return run
 
     def left(self) -> tuple[Run, bool]:
-        """For whoever has taken it: the record, and whether its recorder was killed (then it says
-        so). Raises CorruptContent."""
+        """For whoever has taken it: the record, and whether its recorder did not get to its end
+        (then it says `killed`, or how the command ended). Raises CorruptContent."""
         run = self.read()
         if run.status != "running":
             return run, False
-        return replace(run, status="killed", ended=run.ended or _last_sign(self)), True
+        return self._unfinished(run), True
 
     def take(self) -> bool:
         """Become the one who may write; False where another one is."""
@@ -173,6 +207,8 @@ def begin(store_dir: bytes, run: Run) -> Entry:
         if not fresh.take():
             raise LocalIOError("a new run's journal is held by another process")
         fresh.write(run)
+        with open(fresh.file(END), "xb", buffering=0) as file:
+            file.write(b" " * _ROOM)
         os.rename(fresh.path, os.path.join(folder, run.run_id.encode()))
     except OSError as error:
         fresh.remove()

@@ -43,7 +43,7 @@ _NUMBER = re.compile(r"\A[-+]?[0-9][0-9_,]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?\Z")
 def is_secret_name(name: str) -> bool:
     """True for the name of an environment variable, an option, a key of a configuration."""
     words = [word.lower() for word in _WORD.findall(name)]
-    if not words:
+    if not words or name == "PWD":  # every shell's folder; `pwd: …` in a file is a password
         return False
     if _ALWAYS & set(words) or "".join(words[-2:]) in _ALWAYS:
         return True

@@ -21,12 +21,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 INTERVAL = 0.5
 _MANY = 8192
+_TOGETHER = 4096
 _PREFIX = b"events-"
 _quote = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode
 
@@ -191,17 +193,34 @@ def read(folder: bytes) -> Events:
         names = [name for name in os.listdir(folder) if name.startswith(_PREFIX)]
     for name in sorted(names, key=lambda name: (name.rpartition(b"-")[2], name)):
         with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
-            for line in file:
-                with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
-                    _take(found, json.loads(line))
+            while lines := list(islice(file, _TOGETHER)):
+                for event in _parsed(lines):
+                    with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):
+                        _take(found, event)
     return found
+
+
+def _parsed(lines: Sequence[bytes]) -> Iterator[list[Any]]:
+    """The events of these lines: all in one go, which is several times faster, unless one of them
+    is torn."""
+    try:
+        yield from json.loads(b"[" + b",".join(lines) + b"]")
+        return
+    except ValueError:
+        pass
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
 
 
 def _take(found: Events, event: list[Any]) -> None:
     kind = event[0]
     if kind == "m":
         _, name, step, value, when = event
-        found.metrics.setdefault(name, Series()).add(float(value), step, when)
+        series = found.metrics.get(name)
+        if series is None:
+            series = found.metrics[name] = Series()
+        series.add(float(value), step, when)
     elif kind in ("p", "t"):
         (found.params if kind == "p" else found.tags)[event[1]] = event[2]
     elif kind in ("i", "o"):

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from mlver.git import content_ids, run_refs, run_remotes
 from mlver.git.objects import BlobReader
 from mlver.git.run_refs import NOTES, Addition
-from mlver.lineage import journal
 from mlver.model.run import is_run_id
+from mlver.workflows import left_runs
 from mlver.workflows.context import Context
 
 
@@ -24,10 +24,7 @@ def after_commit(ctx: Context) -> int:
 
     Runs from before the first commit, and what killed recorders left, become notes first.
     """
-    if next(journal.entries(ctx.repo.store_dir), None) is not None:
-        from mlver.workflows import record
-
-        record.sweep(ctx)
+    left_runs.take_in(ctx)
     addition, ids = Addition(), dict[bytes, str]()
     _by_content(ctx, ["HEAD"], addition, ids)
     return _write(ctx, addition, ids)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mlver.errors import MlverError, UsageError
 from mlver.git import command, history, run_merge, run_refs, run_remotes
 from mlver.git.run_refs import KEPT
+from mlver.workflows import left_runs
 from mlver.workflows.context import Context
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def push_runs(ctx: Context, remote: str, url: str, *, look: bool = False) -> int
     """
     if (ctx.settings.get("pushRuns") or "true").lower() == "false":
         return 0
+    left_runs.take_in(ctx)
     if not run_refs.tips(ctx.repo):
         return 0
     exchange = _Exchange(ctx, remote, url)
@@ -49,6 +51,7 @@ def push_runs(ctx: Context, remote: str, url: str, *, look: bool = False) -> int
 
 def push_own_runs(ctx: Context, *, look: bool = False) -> None:
     """As `push_runs`, to the git remote that the branch goes to; nothing where there is none."""
+    left_runs.take_in(ctx)
     if run_refs.tips(ctx.repo):
         run_remotes.adopt_remotes(ctx.repo)
         target = push_target(ctx)

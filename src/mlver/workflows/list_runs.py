@@ -10,7 +10,7 @@ from mlver.lineage.filter_keys import Key
 from mlver.lineage.filters import compile_filter, compile_order, parse_key
 from mlver.lineage.run_rows import as_text, command_line, milliseconds
 from mlver.model.run import Run
-from mlver.workflows import known_runs
+from mlver.workflows import known_runs, left_runs
 from mlver.workflows.context import Context
 from mlver.workflows.known_runs import KnownRun
 
@@ -34,6 +34,7 @@ def choose(ctx: Context, expression: str, sort: Sequence[str], limit: int | None
     Raises UsageError for an expression or a key that cannot be understood.
     """
     condition, order = compile_filter(expression), compile_order(sort)
+    left_runs.take_in(ctx)
     with known_runs.known(ctx) as runs:
         rows = runs.ask(
             f"select r.num from runs r where {condition.text} order by {order.text}",

@@ -55,7 +55,7 @@ def conclude(
     `seen`: what was watched; None for a killed recorder, whose sight went with it. `complete`: what
     is done to its outputs before the record is final (workflows/sidecar).
     """
-    told = series.read(entry.path)
+    told = entry.told
     capture = capture_of(entry)
     if seen is None:
         seen = Seen(
@@ -204,7 +204,7 @@ def _stored(ctx: Context, entry: Entry, run: Run) -> tuple[Run, list[KeptFile]]:
     blobs, kept = dict(run.blobs), []
     for name in _LOGS:
         if name == "series":
-            data = series.blob(series.read(entry.path).metrics)
+            data = series.blob(entry.told.metrics)
             pointer = _ingest(ctx, data) if data else None
         else:
             pointer = _ingest_file(ctx, entry.file(name.encode()))

@@ -93,6 +93,7 @@ class Recording:
         self.run = replace(self.run, status=status, exit_code=exit_code, ended=journal.now())
         said = [*self.run.other.get("unseen", ()), *unseen]
         self.run = with_unseen(self.run, said)
+        self.entry.mark_end(self.run)
         self.entry.write(self.run)
         self.run = replace(self.run, env=self._environment())
         return self.run
@@ -272,9 +273,12 @@ def _clean(redactor: Redactor, value: Any) -> Any:
 
 
 def name_of(argv: Sequence[str]) -> str:
-    """The script's or module's name, else the program's, without folder and ending."""
+    """The notebook's, script's or module's name, else the program's, without folder and ending."""
     at = argv_params.program_at(argv)
     words = list(argv[at:])
+    for word in words:
+        if word.endswith(".ipynb") and not word.startswith("-"):
+            return os.path.splitext(os.path.basename(word))[0]
     if words and argv_params.is_python(words[0]):
         for number, word in enumerate(words[1:], 1):
             if word == "-m" and number + 1 < len(words):

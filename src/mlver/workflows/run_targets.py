@@ -65,7 +65,10 @@ def top_path(repo: Repo, path: str) -> str:
 
 
 def content_at(repo: Repo, path: str, rev: str) -> Target | None:
-    """The content of a file in a commit; without one in the index, else in the worktree."""
+    """The content of a file in a commit; without one in the index, else in the worktree (in HEAD
+    where there is none)."""
+    if not rev and repo.worktree is None:
+        rev = "HEAD"
     inside = top_path(repo, path)
     with BlobReader(repo) as reader:
         name = os.fsencode(f"{rev}:{inside}" if rev else f":{inside}")
