@@ -13,7 +13,8 @@ from tests.diff.sources import Memory
 
 from mlver.diff import delimited
 from mlver.diff.options import Options
-from mlver.diff.scan import scanned
+from mlver.diff.scan import scan
+from mlver.diff.stretches import Stretch, by_comparison, by_pieces
 from mlver.formats.base import NotThisFormat
 from mlver.formats.delimited import read_dialect
 
@@ -71,6 +72,11 @@ def _pair(seed: int) -> tuple[bytes, bytes]:
     return versions[0], versions[1]
 
 
+def check_equal(stretches: list[Stretch], old: bytes, new: bytes) -> None:
+    for start, to, length in stretches:
+        assert length > 0 and old[start : start + length] == new[to : to + length]
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_both_paths_give_the_same_values(part: int) -> None:
     by_parts = 0
@@ -84,7 +90,13 @@ def test_both_paths_give_the_same_values(part: int) -> None:
             with pytest.raises(NotThisFormat):
                 delimited.diff(*sources, "t.csv", "t.csv", Options())
             continue
-        fast = delimited.diff(*sources, "t.csv", "t.csv", Options())
-        assert replace(fast, method="") == replace(full, method=""), (seed, old, new)
-        by_parts += all(scanned(s, d) is not None for s, d in zip(sources, dialects, strict=True))
-    assert by_parts > CASES // 4 // 3
+        ways = [by_comparison(*sources), by_pieces(sources[0].pieces(), sources[1].pieces())]
+        for stretches in ways if delimited._alike(*dialects) else []:
+            check_equal(stretches, old, new)
+            scanned = scan(*sources, stretches, *dialects)
+            if scanned is not None:
+                fast = delimited._by_parts(*sources, scanned, *dialects, Options())
+                assert replace(fast, method="") == replace(full, method=""), (seed, old, new)
+                by_parts += 1
+        assert delimited.diff(*sources, "t.csv", "t.csv", Options()).changes == full.changes
+    assert by_parts > CASES // 6

@@ -12,16 +12,17 @@ from dataclasses import replace
 
 from mlver.diff import columns
 from mlver.diff.options import Options
-from mlver.diff.records import Version, cancel, changed_records
+from mlver.diff.records import cancel, changed_records
 from mlver.diff.rows import infer_key, pair
-from mlver.diff.scan import scanned
+from mlver.diff.scan import Scanned, scan
+from mlver.diff.stretches import by_comparison
 from mlver.formats import delimited
 from mlver.formats.base import NotThisFormat, Source
 from mlver.formats.delimited import Dialect, Row
 from mlver.model.change import FileDiff, RowCounts
 from mlver.model.digest import Hasher
 
-_HEAD = 256 * 1024
+_HEAD = 64 * 1024
 _STEP = 4 * 1024 * 1024
 
 
@@ -30,9 +31,10 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
     before = delimited.read_dialect(old, old_name)
     after = delimited.read_dialect(new, new_name)
     if _alike(before, after):
-        versions = scanned(old, before), scanned(new, after)
-        if versions[0] is not None and versions[1] is not None:
-            return _by_parts(versions[0], versions[1], before, after, options)
+        stretches = by_comparison(old, new)
+        scanned = scan(old, new, stretches, before, after)
+        if scanned is not None:
+            return _by_parts(old, new, scanned, before, after, options)
     return _by_rows(old, new, before, after, options)
 
 
@@ -46,18 +48,22 @@ def _alike(before: Dialect, after: Dialect) -> bool:
 
 
 def _by_parts(
-    old: Version, new: Version, dialect: Dialect, after: Dialect, options: Options
+    old: Source,
+    new: Source,
+    scanned: Scanned,
+    before: Dialect,
+    after: Dialect,
+    options: Options,
 ) -> FileDiff:
-    raw_old, raw_new = changed_records(old, new)
+    raw = changed_records(old, new, scanned.entries, before.start, after.start)
     rows = [
-        list(delimited.parse(_lines(raw), dialect.delimiter, dialect.encoding))
-        for raw in (raw_old, raw_new)
+        list(delimited.parse(_lines(records), before.delimiter, before.encoding)) for records in raw
     ]
     # The header may be among them, written in two ways; then it cancels here.
     left_old, left_new = _cancelled(rows[0], rows[1])
-    counts = old.count() - 1, new.count() - 1
-    heads = [_head_rows(old.source, dialect), _head_rows(new.source, after)]
-    return _paired(dialect.header, left_old, left_new, heads, counts, options)
+    counts = scanned.old_records - 1, scanned.new_records - 1
+    heads = [_head_rows(old, before), _head_rows(new, after)]
+    return _paired(before.header, left_old, left_new, heads, counts, options)
 
 
 def _lines(records: list[bytes]) -> list[bytes]:

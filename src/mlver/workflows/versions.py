@@ -7,8 +7,8 @@ share.
 from __future__ import annotations
 
 import bisect
-import mmap
 import os
+import stat
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ from mlver.errors import LocalIOError
 from mlver.formats.base import Piece
 from mlver.model.digest import Digest, digest_of
 from mlver.model.pointer import Pointer
+from mlver.store import files
 from mlver.store.chunker import Chunker, spans
-from mlver.store.files import local_error
 from mlver.workflows.context import Context
 
 _WINDOW = 8 * 1024 * 1024
@@ -41,39 +41,38 @@ class BytesSource:
 
 
 class FileSource:
-    """A file on this disk. Close it, or use it as a context manager."""
+    """A file on this disk. Close it, or use it as a context manager.
+
+    Read, not mapped: pages of a map count as memory of ours, and a file that gets shorter while it
+    is mapped kills the process.
+    """
 
     is_near = True
 
     def __init__(self, path: bytes) -> None:
         """Raises LocalIOError."""
+        self._path = path
         try:
-            fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._fd = os.open(path, files.READ)
+            info = os.fstat(self._fd)
         except OSError as error:
-            raise local_error(error, "reading a version", path) from error
-        try:
-            self.size = os.fstat(fd).st_size
-            self._map = mmap.mmap(fd, 0, access=mmap.ACCESS_READ) if self.size else None
-        except (OSError, ValueError) as error:
-            raise LocalIOError(
-                f"{os.fsdecode(path)} cannot be read", why=str(error), fix="name a regular file"
-            ) from error
-        finally:
-            os.close(fd)
-        self._pieces: Sequence[Piece] | None = None
+            raise files.local_error(error, "reading a version", path) from error
+        if not stat.S_ISREG(info.st_mode):
+            os.close(self._fd)
+            raise LocalIOError(f"{os.fsdecode(path)} is no regular file")
+        self.size = info.st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        return b"" if self._map is None else self._map[offset : offset + length]
+        try:
+            return os.pread(self._fd, length, offset)
+        except OSError as error:
+            raise files.local_error(error, "reading a version", self._path) from error
 
     def pieces(self) -> Sequence[Piece]:
-        if self._pieces is None:
-            self._pieces = [] if self._map is None else _cut(self._map)
-        return self._pieces
+        return _cut(self.read(0, self.size))
 
     def close(self) -> None:
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        os.close(self._fd)
 
     def __enter__(self) -> FileSource:
         return self
@@ -82,7 +81,7 @@ class FileSource:
         self.close()
 
 
-def _cut(data: bytes | mmap.mmap) -> Sequence[Piece]:
+def _cut(data: bytes) -> Sequence[Piece]:
     """Pieces as the store would cut them."""
     with memoryview(data) as view:
         pieces = []
