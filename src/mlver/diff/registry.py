@@ -15,20 +15,41 @@ from mlver.formats.base import NotThisFormat, Source
 from mlver.model.change import FileDiff
 
 BY_SUFFIX = {
+    ".arrow": "columnar",
     ".csv": "delimited",
+    ".db": "sqlite",
+    ".feather": "columnar",
+    ".ipynb": "notebook",
+    ".joblib": "pickled",
+    ".json": "parameters",
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
+    ".npy": "arrays",
+    ".npz": "arrays",
+    ".onnx": "onnx",
+    ".parquet": "columnar",
+    ".pickle": "pickled",
+    ".pkl": "pickled",
     ".psv": "delimited",
+    ".pt": "pickled",
+    ".pth": "pickled",
+    ".safetensors": "safetensors",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
     ".tab": "delimited",
+    ".toml": "parameters",
     ".tsv": "delimited",
+    ".yaml": "parameters",
+    ".yml": "parameters",
 }
+NAMES = {"dvc.lock": "parameters"}
 
 
 def module_for(name: str) -> str | None:
     """The module for a file of this name, None for content that nobody can look into."""
     lower = name.lower()
-    for suffix in sorted(BY_SUFFIX, key=len, reverse=True):
-        if lower.endswith(suffix):
-            return BY_SUFFIX[suffix]
-    return None
+    suffix = lower[lower.rfind(".") :] if "." in lower else ""
+    return NAMES.get(lower) or BY_SUFFIX.get(suffix)
 
 
 def compare(old: Source, new: Source, old_name: str, new_name: str, options: Options) -> FileDiff:
@@ -45,3 +66,6 @@ def compare(old: Source, new: Source, old_name: str, new_name: str, options: Opt
     except NotThisFormat as error:
         why = error.what + (f": {error.why}" if error.why else "")
         return FileDiff("opaque", notes=(why,))
+    except (RecursionError, MemoryError) as error:
+        error.__traceback__ = None  # its frames hold what took the memory
+        return FileDiff("opaque", notes=("it needs too much memory to be looked into",))

@@ -85,6 +85,9 @@ class Tensors:
     removed: tuple[TensorChange, ...] = ()
     modified: tuple[TensorChange, ...] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.modified)
+
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
@@ -110,7 +113,4 @@ class FileDiff:
     @property
     def is_empty(self) -> bool:
         """True where the versions say the same, if in other bytes."""
-        tensors = self.tensors
-        return not (
-            self.changes or self.columns or tensors.added or tensors.removed or tensors.modified
-        )
+        return not (self.changes or self.columns or self.tensors)

@@ -94,6 +94,8 @@ def _cut(data: bytes) -> Sequence[Piece]:
 class BlobSource:
     """A blob: chunks of the store, each verified; fetched where it is not here."""
 
+    is_cut = True  # pieces cost nothing
+
     def __init__(self, ctx: Context, pointer: Pointer) -> None:
         """Raises MissingContent, RemoteError where it cannot be had."""
         self._ctx, self.size = ctx, pointer.size
