@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlver.cli.output import json_path
+from mlver.diff.groups import Group
 from mlver.model.change import Change, FileDiff, TensorChange, Value
 from mlver.model.pointer import Pointer
 from mlver.workflows.content_diff import Compared
@@ -39,6 +40,7 @@ def content_json(content: FileDiff) -> dict[str, Any]:
             "removed": list(columns.removed),
             "renamed": [list(pair) for pair in columns.renamed],
             "retyped": [list(triple) for triple in columns.retyped],
+            "reordered": columns.reordered,
         },
         "rows": None if rows is None else rows._asdict(),
         "changes": [_change(change) for change in content.changes],
@@ -52,6 +54,12 @@ def content_json(content: FileDiff) -> dict[str, Any]:
         "certificate": content.certificate,
         "notes": list(content.notes),
     }
+
+
+def groups_json(column: str, groups: Sequence[Group]) -> dict[str, Any]:
+    """Changes by the value of a column."""
+    rows = [{**group._asdict(), "value": value(group.value)} for group in groups]
+    return {"column": column, "groups": rows}
 
 
 def _change(change: Change) -> dict[str, Any]:

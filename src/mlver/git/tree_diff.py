@@ -1,4 +1,4 @@
-"""Pointers that differ between two commits, at the cost of what changed.
+"""Files that differ between two commits, at the cost of what changed.
 
 libgit2 walks both trees at once and never enters a folder that is the same in both; the pointers
 of what differs are then read in this process. Where libgit2 cannot open the repository (SHA-256
@@ -17,12 +17,12 @@ from mlver.git.repo import Repo
 from mlver.model import pointer as pointers
 from mlver.model.pointer import MAX_SIZE, Pointer
 
-Sides = tuple[dict[bytes, Pointer], dict[bytes, Pointer]]
-"""Path → pointer, before and after, of the files that differ."""
+Sides = tuple[dict[bytes, Pointer | str], dict[bytes, Pointer | str]]
+"""Path → pointer, or the id of a blob that is none, before and after, of files that differ."""
 
 
 def changed_pointers(repo: Repo, old: str, new: str) -> Sides:
-    """Pointers of `old` and of `new` at every path where they differ. Raises UsageError for a
+    """What `old` and `new` have at every path where they differ. Raises UsageError for a
     revision that is none, RepositoryError where they cannot be read."""
     trees = resolve(repo, old), resolve(repo, new)
     try:
@@ -41,12 +41,13 @@ def _by_libgit2(repo: Repo, old: str, new: str) -> Sides:
     try:
         opened = pygit2.Repository(os.fsdecode(repo.git_dir))
         delta = opened[old].peel(pygit2.Tree).diff_to_tree(opened[new].peel(pygit2.Tree))
-        before: dict[bytes, Pointer] = {}
-        after: dict[bytes, Pointer] = {}
+        before: dict[bytes, Pointer | str] = {}
+        after: dict[bytes, Pointer | str] = {}
         for change in delta.deltas:
             for side, file in ((before, change.old_file), (after, change.new_file)):
                 if f"{file.mode:06o}" not in (REGULAR, EXECUTABLE) or not int(str(file.id), 16):
                     continue
+                side[file.raw_path] = str(file.id)
                 blob = opened[file.id]
                 if isinstance(blob, pygit2.Blob) and blob.size < MAX_SIZE:
                     found = pointers.parse(blob.data)
@@ -70,6 +71,7 @@ def _by_git(repo: Repo, old: str, new: str) -> Sides:
         found = pointers_of(repo, blobs)
     except RepositoryError as error:
         raise RepositoryError("the two commits cannot be compared", why=error.why) from error
-    before = {path: found[a[1]] for path, a, _ in changes if a[0] in files and a[1] in found}
-    after = {path: found[b[1]] for path, _, b in changes if b[0] in files and b[1] in found}
-    return before, after
+    return (
+        {path: found.get(a[1], a[1]) for path, a, _ in changes if a[0] in files},
+        {path: found.get(b[1], b[1]) for path, _, b in changes if b[0] in files},
+    )
