@@ -21,6 +21,8 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
     """What changed from `old` to `new`. Raises NotThisFormat."""
     before, after = columnar.read(old, old_name), columnar.read(new, new_name)
     one = after if after is not None else before
+    if one is None:
+        return FileDiff("parquet" if new_name.lower().endswith(".parquet") else "arrow")
     before = one.slice(0, 0) if before is None else before
     after = one.slice(0, 0) if after is None else after
     both = columns.shared(before.column_names, after.column_names)
