@@ -88,7 +88,12 @@ def groups(content: FileDiff, column: str) -> Iterator[str]:
         yield f"   {row[0]:<{wide}}" + "".join(f"  {number:>9}" for number in row[1:])
 
 
-def details(content: FileDiff, width: int | None, limit: int | None = SAMPLES) -> Iterator[str]:
+def details(
+    content: FileDiff,
+    width: int | None,
+    limit: int | None = SAMPLES,
+    more: str = "--all shows them",
+) -> Iterator[str]:
     """Lines below the summary; at most `limit` changes (None: all), cut to `width`."""
     yield from notes(content)
     if content.key:
@@ -101,7 +106,7 @@ def details(content: FileDiff, width: int | None, limit: int | None = SAMPLES) -
     lines = chain(_tensors(content), _changes(content, width))
     for count, line in enumerate(lines):
         if limit is not None and count == limit:
-            yield f"   … {sum(1 for _ in lines) + 1:,} more: --all shows them"
+            yield f"   … {sum(1 for _ in lines) + 1:,} more: {more}"
             return
         yield line
 

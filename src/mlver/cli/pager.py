@@ -37,14 +37,20 @@ def width() -> int | None:
     return 80
 
 
+def writer() -> Callable[[str], None]:
+    """What writes a line to standard output itself, in colour where that is wanted."""
+    colour = wants_colour()
+    return lambda line: click.echo(line, color=colour)
+
+
 @contextlib.contextmanager
 def paged() -> Iterator[Callable[[str], None]]:
     """Gives what writes a line. A reader that went away ends the output, and is no failure."""
-    colour = wants_colour()
     process = _start() if sys.stdout.isatty() else None
     if process is None:
-        yield lambda line: click.echo(line, color=colour)
+        yield writer()
         return
+    colour = wants_colour()
     assert process.stdin is not None
     stream = process.stdin
 
