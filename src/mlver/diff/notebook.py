@@ -21,7 +21,7 @@ _MOST_CELLS = 10_000
 
 def diff(old: Source, new: Source, old_name: str, new_name: str, options: Options) -> FileDiff:
     """What changed from `old` to `new`. Raises NotThisFormat."""
-    before, after = _read(old), _read(new)
+    before, after = read(old), read(new)
     cells_old, cells_new = ([_cell(c) for c in book["cells"]] for book in (before, after))
     changes = []
     for a, b in _pairs(cells_old, cells_new):
@@ -45,7 +45,8 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
     return FileDiff("notebook", ("cell",), "format", changes=tuple(changes), notes=notes)
 
 
-def _read(source: Source) -> dict[str, Any]:
+def read(source: Source) -> dict[str, Any]:
+    """The notebook; one without cells for an empty file. Raises NotThisFormat."""
     book = parameters.read(source, "x.json")
     if book is None:
         return {"cells": []}

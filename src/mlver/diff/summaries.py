@@ -83,16 +83,13 @@ def _path(leaf: tuple[str, Any]) -> str:
 
 
 def _notebook(source: Source, name: str) -> Iterator[str]:
-    from mlver.formats import parameters
+    from mlver.diff.notebook import read
 
-    book = parameters.read(source, "x.json")
-    cells = book.get("cells") if isinstance(book, dict) else None
-    for cell in cells if isinstance(cells, list) else ():
-        if isinstance(cell, dict):
-            yield f"[{cell.get('cell_type')}] {cell.get('id', '')}".rstrip()
-            text = cell.get("source", "")
-            lines = text if isinstance(text, list) else str(text).splitlines()
-            yield from (f"  {str(line).rstrip()}" for line in lines)
+    for cell in read(source)["cells"]:
+        yield f"[{cell.get('cell_type')}] {cell.get('id', '')}".rstrip()
+        text = cell.get("source", "")
+        lines = text if isinstance(text, list) else str(text).splitlines()
+        yield from (f"  {str(line).rstrip()}" for line in lines)
 
 
 def _tensors(found: Mapping[str, Tensor], size: int) -> Iterator[str]:
