@@ -329,7 +329,7 @@ run_tests() {
 		$check || failed=1
 	done
 	say "== pytest"
-	python -m pytest -n 2 --dist worksteal && return "$failed"
+	python -m pytest -n 2 && return "$failed"
 }
 
 case $action in

@@ -1,17 +1,50 @@
-"""What every test may use: the run's S3 server, started when the first test asks for it."""
+"""What every test may use: a sandbox of its own, a copy of one that is installed once a process;
+the run's S3 server, started when the first test asks for it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.support import s3_server
 from tests.support.s3_server import Endpoint
+from tests.support.sandbox import Clone, Sandbox, copy_of, make_template
+from tests.support.worlds import Worlds
 
 
 def pytest_report_header() -> str:
     return s3_server.described()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def sandbox_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("template") / "box"
+    root.mkdir()
+    make_template(root)
+    return root
+
+
+@pytest.fixture
+def box(sandbox_template: Path, tmp_path: Path) -> Sandbox:
+    return copy_of(sandbox_template, tmp_path / "box")
+
+
+@pytest.fixture
+def work(box: Sandbox) -> Clone:
+    """A repository that tracks `*.bin`, with one commit."""
+    return box.at("work")
+
+
+@pytest.fixture(scope="session")
+def worlds(sandbox_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    """What `box` can be turned into, each made once a process."""
+    return Worlds(sandbox_template, tmp_path_factory.mktemp("worlds"))
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,11 @@ class MlverError(Exception):
         self.why = why
         self.fix = fix
 
+    @property
+    def told(self) -> str:
+        """What happened and why, on one line: for an error that another one quotes."""
+        return f"{self.what} ({self.why})" if self.why else self.what
+
     def __str__(self) -> str:
         parts = [self.what]
         if self.why:

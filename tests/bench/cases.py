@@ -2,7 +2,7 @@
 
 Adding starts every round with a fresh repository, for a second add of the same content is another
 thing. What does not change the repository (status, restoring, commits) sets it up once.
-A case may have several steps; each is timed by itself.
+A case may have several steps; each is timed by itself. Those of transfers are in `s3_cases`.
 """
 
 from __future__ import annotations
@@ -10,81 +10,16 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import workloads
+from case import LARGE, SMALL, TABLE, Bench, Case, Turn
 from peers import Peer
-from results import Results
+from s3_cases import S3_CASES
 from scratch import CommandError, Sample
 
-LARGE, SMALL, TABLE = "large.bin", "small", "table.csv"
 STATUS = ("status", "--porcelain")
 FILTER_WORDS = ("filter-process", " clean", " smudge")
-
-
-@dataclass
-class Bench:
-    """What the cases share: the folder to work in, the inputs, and where results go."""
-
-    work: Path
-    scale: float
-    results: Results = field(default_factory=Results)
-    made: dict[str, Path] = field(default_factory=dict)
-
-    def source(self, name: str) -> Path:
-        """An input, made when it is first asked for."""
-        if name not in self.made:
-            folder = self.work / "inputs"
-            folder.mkdir(exist_ok=True)
-            self.made[name] = MAKERS[name](folder / name, self.scale)
-        return self.made[name]
-
-    def place(self, name: str, repo: Path, target: str) -> None:
-        """Copy an input into a repository, its times kept; what is there is replaced whole."""
-        source = self.source(name)
-        if source.is_dir():
-            shutil.copytree(source, repo / target)
-        else:
-            temporary = repo / f"{target}.new"
-            shutil.copy2(source, temporary)
-            temporary.replace(repo / target)
-
-
-MAKERS: Mapping[str, Callable[[Path, float], Path]] = {
-    "large": workloads.large_file,
-    "small": workloads.small_files,
-    "table1": lambda path, scale: workloads.table(path, scale, 1),
-    "table2": lambda path, scale: workloads.table(path, scale, 2),
-}
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One peer's turn in one round, which is counted from 0."""
-
-    bench: Bench
-    peer: Peer
-    repo: Path
-    number: int
-
-
-Round = Callable[[Turn], dict[str, Sample]]
-Setup = Callable[[Bench, Peer, Path], None]
-
-
-@dataclass(frozen=True)
-class Case:
-    """`setup` makes the repository, or is None where a round does; `round` gives step → sample."""
-
-    name: str
-    about: str
-    peers: tuple[str, ...]
-    round: Round
-    setup: Setup | None = None
-    times: int = 1
-    """Rounds for each round that was asked for: short commands need more of them."""
 
 
 def _fresh(turn: Turn) -> tuple[Peer, Path]:
@@ -101,7 +36,7 @@ def _add_measured(peer: Peer, repo: Path, path: str) -> Sample:
     stored = peer.stored(repo) - before
     if stored <= 0:
         raise CommandError("stored nothing: its store is elsewhere, or the input is not tracked")
-    return replace(sample, stored_bytes=stored)
+    return sample.storing(stored)
 
 
 def _add_large(turn: Turn) -> dict[str, Sample]:
@@ -263,5 +198,6 @@ CASES: dict[str, Case] = {
             _version,
             times=4,
         ),
+        *S3_CASES,
     )
 }

@@ -25,13 +25,23 @@ class Goal:
     measure: Measure
     below: bool = False
     """The figure must be below the limit, not only not over it."""
+    least: bool = False
+    """The figure must not be under the limit: the other way round."""
+
+    @property
+    def sign(self) -> str:
+        """How the figure must stand to the limit."""
+        return "≥" if self.least else "<" if self.below else "≤"
 
     def verdict(self, results: Results) -> tuple[float | None, str]:
         """The figure, and `met`, `NOT met` or `not measured`."""
         value = self.measure(results)
         if value is None:
             return None, "not measured"
-        met = value < self.limit if self.below else value <= self.limit
+        if self.least:
+            met = value >= self.limit
+        else:
+            met = value < self.limit if self.below else value <= self.limit
         return value, "met" if met else "NOT met"
 
 
@@ -49,6 +59,21 @@ def _second_version(peer: str) -> Measure:
         return divided(results.stored("table", "add-v2", peer), 1000)
 
     return kilobytes
+
+
+def _sent(case: str, step: str) -> Measure:
+    """Kilobytes that a step of ours sent to the bucket."""
+    return lambda results: divided(results.stored(case, step, "mlver-add"), 1000)
+
+
+def _sent_against_xet(results: Results) -> float | None:
+    ours = results.stored("s3-model", "all", "mlver-add")
+    return divided(ours, results.stored("s3-model", "all", "xet"))
+
+
+def _throughput(step: str) -> Measure:
+    """Ours as a share of boto3's: the quotient of the times, turned round."""
+    return lambda results: results.ratio("s3-large", step, "boto3", "mlver-add")
 
 
 def _filters(results: Results) -> float | None:
@@ -105,5 +130,23 @@ GOALS = (
     ),
     Goal("filters that git status started", 0, "", _filters),
     Goal("commit with nothing to capture: cost of the hooks", 80, "ms", _hooks),
+    *(
+        Goal(
+            f"10,000 files, {step}: against {peer}",
+            limit,
+            "x",
+            _ratio("s3-small", step, "mlver-add", peer),
+        )
+        for step, peer, limit in (
+            ("push", "dvc", 0.08),
+            ("push", "rclone", 0.15),
+            ("pull", "dvc", 0.15),
+            ("pull", "rclone", 0.5),
+        )
+    ),
+    Goal("1 GiB, push: throughput of boto3", 0.9, "x", _throughput("push"), least=True),
+    Goal("1 GiB, fetch: throughput of boto3", 0.9, "x", _throughput("fetch"), least=True),
+    Goal("second CSV, push: sent", 100, "kB", _sent("s3-table", "push-v2"), below=True),
+    Goal("ten versions of a model, push: bytes against Xet", 0.55, "x", _sent_against_xet),
     Goal("largest process of ours anywhere", 300, "MB", _memory, below=True),
 )

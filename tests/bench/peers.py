@@ -14,7 +14,7 @@ from typing import ClassVar
 from scratch import CommandError, Scratch, bytes_under
 
 DRIVERS = Path(__file__).with_name("drivers")
-PATTERNS = ("*.bin", "*.csv")
+PATTERNS = ("*.bin", "*.csv", "*.safetensors")
 """What is tracked: all the inputs."""
 
 
@@ -84,6 +84,14 @@ class Peer:
     def stored(self, repo: Path) -> int:
         """The bytes in the store."""
         return bytes_under(*(repo / folder for folder in self.store))
+
+    def send(self, bucket: str, path: str) -> list[str]:
+        """The command of a peer without repositories that copies the path to a bucket."""
+        raise NotImplementedError(self.name)
+
+    def receive(self, bucket: str, path: str) -> list[str]:
+        """The command that copies it from there."""
+        raise NotImplementedError(self.name)
 
     def git(self, repo: Path, *arguments: str) -> str:
         """Run git in `repo`, unmeasured."""
@@ -244,6 +252,46 @@ class Copy(Peer):
         return repo / "copy" / path
 
 
+class Boto3(PythonPeer):
+    """A script around boto3's own transfer of one file."""
+
+    name = "boto3"
+    module = "boto3"
+    driver = "s3_copy.py"
+
+    def send(self, bucket: str, path: str) -> list[str]:
+        return self.drive("push", bucket, path)
+
+    def receive(self, bucket: str, path: str) -> list[str]:
+        return self.drive("pull", bucket, path)
+
+
+class Rclone(Peer):
+    """rclone with as many transfers at once as boto3 has threads."""
+
+    name = "rclone"
+    options: ClassVar[tuple[str, ...]] = (
+        "--transfers=32", "--checkers=32", "--multi-thread-streams=32",
+        "--s3-upload-concurrency=32", "--s3-chunk-size=8M", "--s3-no-check-bucket",
+    )  # fmt: skip
+
+    def version(self) -> list[str]:
+        return ["rclone", "version"]
+
+    def prepare(self, repo: Path) -> None:
+        repo.mkdir(parents=True)
+
+    def send(self, bucket: str, path: str) -> list[str]:
+        return ["rclone", "copyto", *self.options, path, f"{self._bucket(bucket)}/{path}"]
+
+    def receive(self, bucket: str, path: str) -> list[str]:
+        return ["rclone", "copyto", *self.options, f"{self._bucket(bucket)}/{path}", path]
+
+    def _bucket(self, bucket: str) -> str:
+        endpoint = self.scratch.env["AWS_ENDPOINT_URL_S3"]
+        return f':s3,provider=Ceph,env_auth=true,endpoint="{endpoint}":{bucket}'
+
+
 PEERS: dict[str, type[Peer]] = {
     "mlver": Mlver,
     "mlver-add": MlverAdd,
@@ -253,5 +301,7 @@ PEERS: dict[str, type[Peer]] = {
     "oxen": Oxen,
     "git": Peer,
     "cp": Copy,
+    "rclone": Rclone,
+    "boto3": Boto3,
 }
 OURS = ("mlver", "mlver-add")

@@ -6,7 +6,8 @@ import os
 import platform
 from statistics import median
 
-from cases import CASES, Case
+from case import Case
+from cases import CASES
 from goals import GOALS
 from peers import OURS
 from results import Results
@@ -60,7 +61,7 @@ def goals_table(results: Results) -> str:
     rows = [["goal", "limit", "measured", "verdict"]]
     for goal in GOALS:
         value, verdict = goal.verdict(results)
-        limit = f"{'<' if goal.below else '≤'} {goal.limit:g} {goal.unit}".rstrip()
+        limit = f"{goal.sign} {goal.limit:g} {goal.unit}".rstrip()
         rows.append([goal.text, limit, _number(value, goal.unit), verdict])
     table = _aligned(rows)
     peak = results.peak(OURS)

@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 import report
-from cases import CASES, Bench, Case, Turn
+from case import Bench, Case, Turn
+from cases import CASES
 from peers import PEERS, Peer
 from scratch import CommandError, Scratch
 
@@ -92,9 +93,8 @@ def take_part(bench: Bench, case: Case, peer: Peer, repo: Path, number: int) -> 
         bench.results.add(case.name, step, peer.name, sample)
 
 
-def benchmark(options: argparse.Namespace, work: Path) -> bool:
+def benchmark(options: argparse.Namespace, bench: Bench) -> bool:
     """Run what was asked for and print it; True if every goal was measured and met."""
-    bench = Bench(work, options.scale)
     tools = options.peers_venv.absolute() / "bin"
     peers = usable_peers(bench, options.peer or list(PEERS), tools)
     versions = {name: peer.version_text() for name, peer in peers.items()}
@@ -121,7 +121,11 @@ def main() -> int:
         if shutil.disk_usage(work).free < DISK_AT_FULL_SIZE * options.scale:
             note("not enough free disk: name another folder with --work, or a smaller --scale")
             return 2
-        met = benchmark(options, work)
+        bench = Bench(work, options.scale)
+        try:
+            met = benchmark(options, bench)
+        finally:
+            bench.end()
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return 0 if met or not options.check else 1

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 METER = Path(__file__).with_name("meter.py")
@@ -44,6 +44,10 @@ class Sample:
     background_seconds: float
     stored_bytes: int | None = None
     """What the store holds more than before, where the case asks."""
+
+    def storing(self, count: int) -> Sample:
+        """The same, with what was stored."""
+        return replace(self, stored_bytes=count)
 
 
 class Scratch:

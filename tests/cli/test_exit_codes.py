@@ -4,7 +4,6 @@ traceback. Real conditions, no pretending."""
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import shutil
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.sandbox import Clone, Done, Sandbox, content
+from tests.support.worlds import Worlds
 
 from mlver.errors import EXIT_CODES
 
@@ -35,12 +35,18 @@ def said(done: Done, code: int) -> str:
     return done.err
 
 
-@pytest.fixture
-def pushed(box: Sandbox, work: Clone) -> Clone:
+def _pushed(box: Sandbox) -> None:
+    work = box.at("work")
     work.commit("two", {f"{name}.bin": content(name) for name in "ab"})
-    work.git("remote", "add", "origin", str(box.bare()))
+    box.bare()
+    work.git("remote", "add", "origin", "../far.git")
     work.git("push", "-q", "origin", "main")
-    return work
+
+
+@pytest.fixture
+def pushed(box: Sandbox, worlds: Worlds) -> Clone:
+    worlds.enter(box, _pushed)
+    return box.at("work")
 
 
 def test_0_done(pushed: Clone) -> None:
@@ -314,9 +320,6 @@ def test_9_a_store_in_use(pushed: Clone) -> None:
 
 
 def test_130_interrupted(pushed: Clone) -> None:
-    pushed.write("large.bin", content("large", 40_000_000))
-    fifo = pushed.box.root / "never"
-    os.mkfifo(fifo)
     process = subprocess.Popen(
         ["git-mlver", "filter-process"],
         cwd=pushed.top,
@@ -324,8 +327,13 @@ def test_130_interrupted(pushed: Clone) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Where the tests run in the background of a shell, they inherit that it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    time.sleep(1)  # it waits for git by now
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"0016git-filter-client\n000eversion=2\n0000")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"0016git-filter-server\n"  # now it waits for git
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130

@@ -44,6 +44,7 @@ def tree(folder: Path) -> set[str]:
     return {name for name in names if name.split("/")[0] not in (".cache", ".cargo", ".rustup")}
 
 
+@pytest.mark.long
 def test_it_installs_upgrades_and_takes_everything_out_again(tmp_path: Path) -> None:
     env = person(tmp_path)
     home = Path(env["HOME"])

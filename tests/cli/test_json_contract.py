@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.cli.test_documented import commands
 from tests.support.sandbox import Clone, Sandbox, content, pointer_in
+from tests.support.worlds import Worlds
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
@@ -38,14 +39,38 @@ def settle(clone: Clone) -> None:
     clone.git("update-index", "-q", "--refresh")
 
 
-@pytest.fixture
-def pushed(box: Sandbox, work: Clone) -> Clone:
-    """`work` with four files, all of them on the remote beside its git remote."""
+def _pushed(box: Sandbox) -> None:
+    work = box.at("work")
     work.commit("four", {f"{name}.bin": content(name) for name in "abcd"})
-    work.git("remote", "add", "origin", str(box.bare()))
+    box.bare()
+    work.git("remote", "add", "origin", "../far.git")
     work.git("push", "-q", "origin", "main")
-    settle(work)
-    return work
+
+
+@pytest.fixture
+def pushed(box: Sandbox, worlds: Worlds) -> Clone:
+    """`work` with four files, all of them on the remote beside its git remote."""
+    worlds.enter(box, _pushed)
+    return box.at("work")
+
+
+def test_reproduce(work: Clone) -> None:
+    work.given("code", {"t.py": b"open('m.bin', 'w').write('x' * 999)\n"})
+    work.mlver("run", "-q", "--", "python3", "t.py")
+    found = checked("reproduce", work.json("reproduce", "latest"))
+    assert (found["verdict"], found["steps"][0]["outputs"][0]["path"]) == ("identical", "m.bin")
+    work.write("t.py", b"open('m.bin', 'w').write('y' * 999)\n")
+    found = checked("refresh", work.json("refresh", "--dry-run"))
+    assert found["steps"][0]["reasons"] == ["code: t.py changed"]
+    assert checked("refresh", work.json("refresh"))["steps"][0]["exit_code"] == 0
+
+
+def test_verify(work: Clone) -> None:
+    work.given("a model", {"m.pt": b"x"})
+    found = checked("verify", work.json("verify", "--strict"))
+    assert (found["ok"], found["checked"], found["problems"][0]["path"]) == (False, 1, "m.pt")
+    assert checked("verify", work.json("verify", "--strict", "HEAD~1..HEAD"))["problems"]
+    assert checked("verify", work.json("verify"))["policy"] == "off"
 
 
 def test_every_json_command_has_a_schema_and_every_schema_a_command() -> None:
@@ -86,7 +111,8 @@ def test_status_names_the_state_of_each_file(pushed: Clone) -> None:
 
 
 def test_status_and_ls_of_nothing_are_empty_lists(work: Clone) -> None:
-    assert checked("status", work.json("status")) == {"version": 1, "files": []}
+    empty = {"version": 1, "files": [], "store": {"bytes": 0, "bound": None}}
+    assert checked("status", work.json("status")) == empty
     assert checked("ls", work.json("ls")) == {"version": 1, "files": []}
 
 
@@ -217,3 +243,19 @@ def test_track_lists_the_patterns_in_force(pushed: Clone) -> None:
     assert listed == [{"file": ".gitattributes", "pattern": "*.bin"}]
     after = checked("track", pushed.json("track", "*.csv"))["patterns"]
     assert [row["pattern"] for row in after] == ["*.bin", "*.csv"]
+
+
+def test_remote_compact_says_what_was_merged(pushed: Clone) -> None:
+    for name in "xyz":
+        pushed.commit(name, {f"{name}.bin": content(name)})
+        pushed.git("push", "-q", "origin", "main")
+    done = checked("remote-compact", pushed.json("remote", "compact"))
+    assert (done["objects_before"], done["objects_after"], done["merged"]) == (4, 1, 4)
+    again = checked("remote-compact", pushed.json("remote", "compact"))
+    assert again["object"] is None and again["objects_after"] == 1
+    assert "nothing to merge" in pushed.mlver("remote", "compact").out
+    pushed.mlver("drop", ".")
+    shutil.rmtree(pushed.store / "packs")
+    pushed.mlver("pull")
+    assert pushed.read("x.bin") == content("x")
+    assert pushed.json("fsck", "--remote")["ok"]

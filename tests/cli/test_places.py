@@ -16,6 +16,7 @@ _WORDS = {
     "completion": ["bash"],
     "diff": ["HEAD"],
     "drop": ["a.bin"],
+    "gc": ["--remote"],
     "install": ["--local"],
     "remote": ["list"],
     "testremote": ["team"],

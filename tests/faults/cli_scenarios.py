@@ -25,6 +25,7 @@ NEW = OLD[:100_000] + content("edit", 5_000) + OLD[100_000:]
 V1 = {"a.bin": OLD, "sub/b.bin": content("b", 9_000), "c.bin": content("c", 90_000)}
 V2 = {"a.bin": NEW, "sub/b.bin": content("b2", 9_500), "d.bin": content("d", 40_000)}
 RAW = content("raw", 150_000)
+MINE = {"mine.bin": content("mine", 120_000), "staged.bin": content("staged", 30_000)}
 
 _LITTER = re.compile(r"\.mlver-|\.lock$|\.new$|/incoming/|-(?:journal|wal|shm)$")
 _UNSENT = re.compile(r"/mlver/remote/tmp/[0-9]+-[0-9a-f]{16}$")
@@ -77,6 +78,20 @@ def _with_pointers(box: Sandbox) -> None:
     box.clone(box.root / FAR, "second", "-q", MLVER_SKIP_SMUDGE="1").mlver("init")
 
 
+def _bounded(name: str) -> Callable[[Sandbox], None]:
+    """The store keeps nothing that a remote holds."""
+    return lambda box: box.at(name).git("config", "mlver.cacheSize", "0") and None
+
+
+def _with_work_of_its_own(box: Sandbox) -> None:
+    """`second` has content that is nowhere else, beside all that the remote holds."""
+    second = box.at("second")
+    second.given("mine", {"mine.bin": MINE["mine.bin"]})
+    second.write("staged.bin", MINE["staged.bin"])
+    second.git("add", "staged.bin")
+    _bounded("second")(box)
+
+
 WORLDS = {
     "pushed": World("", _pushed),
     "changed": World("pushed", _changed),
@@ -85,6 +100,9 @@ WORLDS = {
     "published": World("committed", _published),
     "cloned": World("published", _cloned),
     "pointers": World("published", _with_pointers),
+    "bounded work": World("committed", _bounded("work")),
+    "bounded pointers": World("pointers", _bounded("second")),
+    "bounded with work": World("cloned", _with_work_of_its_own),
 }
 
 
@@ -149,6 +167,13 @@ def _scenarios() -> dict[str, Scenario]:
 
 
 SCENARIOS = _scenarios()
+SCENARIOS["push, hook pre-push, bounded"] = Scenario(
+    "bounded work", "work",
+    Command("work", ("git", "push", "-q", "origin", "main"), "hook pre-push"),
+)  # fmt: skip
+SCENARIOS["mlver pull, bounded"] = Scenario(
+    "bounded pointers", "second", Command("second", ("git", "mlver", "pull"), "pull")
+)
 
 
 # -- what must hold -----------------------------------------------------------------------------

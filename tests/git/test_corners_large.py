@@ -11,19 +11,25 @@ from pathlib import Path
 
 import pytest
 from tests.support.sandbox import Clone, Sandbox, content, pointer_to
+from tests.support.worlds import Worlds
 
 LIMIT = 1000
 V1, V2, V3 = content("v1"), content("v2"), content("v3")
 SMALL = content("small", LIMIT)
 
 
-@pytest.fixture
-def limited(work: Clone) -> Clone:
-    """Two versions of two files, one of which is not above the limit."""
+def _limited(box: Sandbox) -> None:
+    work = box.at("work")
     work.git("config", "mlver.smudgeLimit", str(LIMIT))
     work.given("one", {"a.bin": V1, "s.bin": SMALL})
     work.given("two", {"a.bin": V2, "s.bin": SMALL[::-1]})
-    return work
+
+
+@pytest.fixture
+def limited(box: Sandbox, worlds: Worlds) -> Clone:
+    """Two versions of two files, one of which is not above the limit."""
+    worlds.enter(box, _limited)
+    return box.at("work")
 
 
 def reset(work: Clone) -> None:
@@ -159,6 +165,7 @@ def spread(path: Path, size: int) -> dict[int, bytes]:
     return parts
 
 
+@pytest.mark.long
 def test_a_file_above_4_gib_is_added_checked_out_and_kept_in_little_memory(work: Clone) -> None:
     size = (1 << 32) + 12_345
     big = work.path("big.bin")

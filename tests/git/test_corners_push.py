@@ -67,10 +67,12 @@ def test_a_push_of_missing_content_is_refused_and_the_refs_stay(
 ) -> None:
     work.given("x", {"a.bin": V1})
     lost = work.lose_content()
+    work.write("a.bin", V2)  # the worktree's file would be taken else
     done = work.attempt("push", "-q", "origin", "main")
     assert done.code != 0 and "a.bin" in done.err and "Traceback" not in done.err
     assert refs(far, box) == []
     work.find_content(lost)
+    work.git("checkout", "-q", "a.bin")
     work.git("push", "-q", "origin", "main")
     assert refs(far, box) == ["refs/heads/main"]
     assert box.clone(far, "second", "-q").read("a.bin") == V1

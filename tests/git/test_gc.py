@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from tests.support.sandbox import Clone, Sandbox, content
+from tests.unit.test_tensors import BIG, model, weights
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "schema" / "gc.json").read_text())
@@ -234,3 +235,48 @@ def test_content_that_comes_back_after_it_was_condemned_is_sent_again(
 def test_gc_without_remote_says_what_there_is(work: Clone) -> None:
     done = work.attempt("mlver", "gc")
     assert done.code == 2 and "prune" in done.err
+
+
+def test_what_drop_leaves_on_the_remote_alone_is_held_there(
+    box: Sandbox, work: Clone, far: Path, team: Path
+) -> None:
+    """The branch that named it goes; this clone's index still does."""
+    work.git("switch", "-q", "-c", "topic")
+    work.given("gone", {"gone.bin": GONE})
+    work.git("push", "-q", "origin", "topic")
+    work.mlver("prune", "--yes", "--expire-days", "0")
+    work.git("push", "-q", "origin", ":topic")
+    work.mlver("drop", "gone.bin")
+    clone = box.clone(far, "second")
+    clone.mlver("remote", "add", "team", str(team))
+    assert collect(clone, team) == 0
+    work.mlver("checkout", "gone.bin")
+    assert work.read("gone.bin") == GONE
+
+
+def test_a_tensor_whose_base_nothing_else_names_restores_after_collection(
+    box: Sandbox, work: Clone, far: Path, team: Path
+) -> None:
+    """The first version of a model goes from history; the second lies upon it, by XOR."""
+    old, new = (model([("w", "BF16", weights("w", BIG, move=move))]) for move in (0, 1))
+    work.git("mlver", "track", "*.safetensors")
+    work.given("first", {"m.safetensors": old})
+    work.git("push", "-q", "origin", "main")
+    before = sum(path.stat().st_size for path in (team / "packs").rglob("*") if path.is_file())
+    work.given("second", {"m.safetensors": new})
+    work.git("push", "-q", "origin", "main")
+    after = sum(path.stat().st_size for path in (team / "packs").rglob("*") if path.is_file())
+    assert after - before < len(new) / 3, "sent as what differs"
+    work.git("reset", "-q", "--soft", "HEAD~2")
+    work.git("commit", "-q", "-m", "only the second")
+    work.git("push", "-q", "--force", "origin", "main")
+    forget_reflogs(work)
+    work.git("reflog", "expire", "--expire=now", "--all")
+    work.mlver("prune")
+    collect(work, team)
+    assert work.json("fsck", "--remote")["ok"]
+    assert work.json("fsck")["ok"]
+    clone = box.clone(far, "second")
+    clone.mlver("remote", "add", "team", str(team))
+    clone.mlver("pull")
+    assert clone.read("m.safetensors") == new

@@ -129,11 +129,15 @@ def test_the_framework_is_offered_every_stage() -> None:
         "- id: mlver-push",
         "entry: git-mlver hook pre-push",
         "stages: [pre-push]",
+        "entry: git-mlver hook commit-msg",
+        "stages: [commit-msg]",
+        "entry: git-mlver hook post-commit",
+        "stages: [post-commit]",
     ):
         assert line in text
-    for line in ("language: system", "pass_filenames: false", "always_run: true"):
-        assert text.count(f"  {line}\n") == 3
-    assert text.count("require_serial: true") == 3
+    for line in ("language: system", "always_run: true", "require_serial: true"):
+        assert text.count(f"  {line}\n") == 5
+    assert text.count("pass_filenames: false") == 4, "commit-msg is given the message's file"
 
 
 # core.hooksPath

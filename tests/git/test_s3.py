@@ -89,3 +89,43 @@ def test_a_bucket_that_is_gone_refuses_the_push_and_loses_nothing(
     clone = trusting(box, far, "second")
     clone.mlver("pull")
     assert clone.read("c.bin") == content(3)
+
+
+def test_a_compacted_index_in_a_bucket_serves_clones_and_pushes(
+    box: Sandbox, far: Path, team: Clone
+) -> None:
+    team.commit("two", {"c.bin": content(3)})
+    team.git("push", "-q")
+    done = team.json("remote", "compact")
+    assert (done["objects_before"], done["objects_after"]) == (2, 1)
+    team.commit("three", {"d.bin": content(4)})
+    team.git("push", "-q")
+    clone = trusting(box, far, "second")
+    clone.mlver("pull")
+    assert clone.read("a.bin") == content(1, 300 * KIB) and clone.read("d.bin") == content(4)
+    assert clone.json("fsck", "--remote")["ok"]
+    assert team.json("remote", "compact", "team")["objects_after"] == 1
+
+
+def test_a_clone_whose_store_keeps_nothing_holds_the_data_once(
+    box: Sandbox, far: Path, team: Clone
+) -> None:
+    team.commit("two", {"a.bin": content(2, 300 * KIB)})
+    team.git("push", "-q")
+    clone = trusting(box, far, "second")
+    clone.git("config", "mlver.cacheSize", "0")
+    clone.mlver("pull")
+    assert clone.read("a.bin") == content(2, 300 * KIB) and clone.read("b.bin") == content(2)
+    clone.git("checkout", "-q", "HEAD~1")
+    assert clone.read("a.bin") == content(1, 300 * KIB)
+    clone.git("checkout", "-q", "-")
+    assert not list(clone.store.rglob("*.pack"))
+    clone.settled()
+    clone.commit("three", {"a.bin": content(3, 300 * KIB)})
+    clone.git("push", "-q")
+    clone.mlver("pull")
+    assert not list(clone.store.rglob("*.pack"))
+    again = clone.attempt("checkout", "-q", "HEAD~1", AWS_SECRET_ACCESS_KEY="wrong")
+    assert again.code == 0 and len(again.warnings) == 1, again.err
+    clone.mlver("pull")
+    assert clone.read("a.bin") == content(2, 300 * KIB)

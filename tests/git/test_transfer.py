@@ -101,10 +101,20 @@ def test_packs_of_a_push_that_was_killed_before_its_index_are_used_and_not_sent_
 def test_nothing_is_pushed_to_git_when_content_cannot_be_kept(work: Clone, far: Path) -> None:
     work.commit("one", {"a.bin": content(1)})
     work.lose_content()
+    work.write("a.bin", content(2))  # the worktree's file would be taken else
     done = work.attempt("push", "-q", "origin", "main")
     assert done.code != 0
     assert "neither here nor on the remote" in done.err and "next:" in done.err
     assert not list((far / "refs" / "heads").iterdir())
+
+
+def test_content_that_was_lost_here_is_pushed_from_the_worktrees_file(
+    box: Sandbox, work: Clone, far: Path
+) -> None:
+    work.commit("one", {"a.bin": content(1, 300 * KIB)})
+    work.lose_content()
+    work.git("push", "-q", "origin", "main")
+    assert box.clone(far, "second").read("a.bin") == content(1, 300 * KIB)
 
 
 def test_a_remote_of_its_own_gets_the_whole_history_of_what_is_pushed_to_it_first(

@@ -23,8 +23,10 @@ from mlver.store.pack import NewRecord, PackWriter
 from mlver.store.record import (
     CHUNK,
     DELTA,
+    GROUPED,
     RAW,
     RECIPE,
+    XOR,
     ZSTD,
     Codec,
     Header,
@@ -40,6 +42,8 @@ HEADERS = {
     (CHUNK, RAW): "6d6c7231010000002c010000a00f0000" + ID.hex() + "3c0547ef",
     (CHUNK, ZSTD): "6d6c7231010100002c010000a00f0000" + ID.hex() + "91f90ae0",
     (CHUNK, DELTA): "6d6c7231010200002c010000a00f0000" + ID.hex() + "971712f3",
+    (CHUNK, GROUPED): "6d6c7231010300002c010000a00f0000" + ID.hex() + "719a3509",
+    (CHUNK, XOR): "6d6c7231010400002c010000a00f0000" + ID.hex() + "1b355b45",
     (RECIPE, RAW): "6d6c7231020000002c010000a00f0000" + ID.hex() + "8e201d9f",
     (RECIPE, ZSTD): "6d6c7231020100002c010000a00f0000" + ID.hex() + "a770e26f",
 }
@@ -55,6 +59,19 @@ ZSTD_FRAME = (
     "2c62cc98356ed6f710337c1536c1470100"
 )
 DELTA_FRAME = "28b52ffd60ac0085000028310a6e65770200e5d7a594b74aad20"
+
+FLOATS = b"".join((0x3C00 + i * i % 97).to_bytes(2, "little") for i in range(150)) + b"!"
+MOVED = b"".join((0x3C00 + i * i % 97 + i % 3).to_bytes(2, "little") for i in range(150)) + b"?"
+GROUPED_PAYLOAD = (
+    "0228b52ffd602d005c030024060001040910192431405103182f48021f3e5f21460c35602c5b2b5e3208411b"
+    "583616593d230b5642302012065d554f4b49494b4f555d0612203042560b233d591636581b4108325e2b5b2c"
+    "60350c46215f3e1f02482f1803514031241910090401210100a1c8334401b204003c010000"
+)
+XOR_PAYLOAD = (
+    "0228b52ffd602d003c0300f40300030200010200030200070200010600013e0001070e0e02001f0600030600"
+    "03010e3e0007033e003f06001f3f7e0003060706010e00031e000302001f021e10002090e8451aed5e016967"
+    "8314042d2078358304312903ac3a0cdabdc8f9bc8c6584ba2613b2040000010000"
+)
 
 ONE, TWO = b"first chunk", b"second"
 PACK = (
@@ -125,6 +142,17 @@ def test_a_delta_that_was_made_once_is_decoded_for_ever() -> None:
     payload = digest_of(BASE) + bytes.fromhex(DELTA_FRAME)
     header = Header(CHUNK, DELTA, len(payload), len(CHANGED), digest_of(CHANGED))
     assert Codec().decode(header, payload, {digest_of(BASE): BASE}.__getitem__) == CHANGED, READABLE
+
+
+def test_grouped_floats_that_were_stored_once_are_decoded_for_ever() -> None:
+    payload = bytes.fromhex(GROUPED_PAYLOAD)
+    header = Header(CHUNK, GROUPED, len(payload), len(FLOATS), digest_of(FLOATS))
+    assert Codec().decode(header, payload, no_base) == FLOATS, READABLE
+    payload = digest_of(FLOATS) + bytes.fromhex(XOR_PAYLOAD)
+    header = Header(CHUNK, XOR, len(payload), len(MOVED), digest_of(MOVED))
+    assert Codec().decode(header, payload, {digest_of(FLOATS): FLOATS}.__getitem__) == MOVED, (
+        READABLE
+    )
 
 
 def test_a_sealed_pack_has_the_bytes_that_it_always_had(tmp_path: Path) -> None:

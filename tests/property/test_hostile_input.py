@@ -28,21 +28,23 @@ from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe
 from mlver.store import pack
 from mlver.store.assemble import read_blob, stream_blob, write_file
-from mlver.store.local import split_record
 from mlver.store.pack import PACK_HEADER, NewRecord
 from mlver.store.record import (
     CHUNK,
     DELTA,
+    GROUPED,
     HEADER,
     MAX_RAW,
     MAX_STORED,
     RAW,
     RECIPE,
+    XOR,
     ZSTD,
     Codec,
     Header,
     decode_header,
     encode_header,
+    split_record,
 )
 from mlver.store.session import Session
 
@@ -87,7 +89,7 @@ def test_random_bytes_are_refused_by_every_decoder(data: bytes) -> None:
 
 @given(
     st.sampled_from([CHUNK, RECIPE]),
-    st.sampled_from([RAW, ZSTD, DELTA]),
+    st.sampled_from([RAW, ZSTD, DELTA, GROUPED, XOR]),
     st.integers(0, MAX_RAW),
     st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: digest_of(BASE) + rest),
 )
@@ -109,7 +111,7 @@ def test_a_damaged_frame_is_refused(at: int, patch: bytes, delta: bool) -> None:
         assert codec.decode(header, payload, bases) == data
 
 
-@pytest.mark.parametrize("codec", [RAW, ZSTD, DELTA])
+@pytest.mark.parametrize("codec", [RAW, ZSTD, DELTA, GROUPED, XOR])
 def test_a_payload_of_nothing_is_refused(codec: int) -> None:
     with pytest.raises(CorruptContent):
         Codec().decode(Header(CHUNK, codec, 0, 10, OID), b"", bases)
@@ -121,6 +123,14 @@ def test_a_delta_upon_an_empty_base_is_no_other_error() -> None:
     header = Header(CHUNK, DELTA, 32 + len(frame), 40, digest_of(b"data" * 10))
     with contextlib.suppress(CorruptContent):
         assert Codec().decode(header, empty + frame, lambda _: b"") == b"data" * 10
+
+
+HEADS = {
+    ZSTD: b"",
+    DELTA: digest_of(BASE),
+    GROUPED: b"\2",
+    XOR: digest_of(BASE) + b"\2",
+}
 
 
 @functools.cache
@@ -136,10 +146,10 @@ def bomb(states: int | None) -> bytes:
 
 
 @pytest.mark.parametrize("states", [64 * MIB, 1000, None])
-@pytest.mark.parametrize("codec", [ZSTD, DELTA])
+@pytest.mark.parametrize("codec", [ZSTD, DELTA, GROUPED, XOR])
 def test_a_bomb_is_refused_before_it_goes_off(states: int | None, codec: int) -> None:
     frame = bomb(states)
-    payload = digest_of(BASE) + frame if codec == DELTA else frame
+    payload = HEADS[codec] + frame
     for raw in (0, 1000, MAX_RAW):
         header = Header(CHUNK, codec, len(payload), raw, OID)
 
@@ -155,7 +165,7 @@ def test_a_header_that_promises_more_than_any_record_has_is_refused() -> None:
         decode_header(encode_header(CHUNK, ZSTD, 100, MAX_RAW + 1, OID))
     with pytest.raises(CorruptContent):
         decode_header(encode_header(CHUNK, ZSTD, MAX_STORED + 1, 100, OID))
-    for kind, codec in ((0, RAW), (3, RAW), (CHUNK, 3), (CHUNK, 255)):
+    for kind, codec in ((0, RAW), (3, RAW), (CHUNK, 5), (CHUNK, 255)):
         with pytest.raises(CorruptContent):
             decode_header(encode_header(kind, codec, 100, 100, OID))
 

@@ -18,11 +18,13 @@ from mlver.store.pack import PACK_HEADER, Entry, NewRecord, PackWriter
 from mlver.store.record import (
     CHUNK,
     DELTA,
+    GROUPED,
     HEADER,
     MAX_RAW,
     MAX_STORED,
     RAW,
     RECIPE,
+    XOR,
     ZSTD,
     Codec,
     Header,
@@ -68,7 +70,7 @@ def by_footer(path: Path) -> list[Entry]:
 
 @given(
     st.sampled_from([CHUNK, RECIPE]),
-    st.sampled_from([RAW, ZSTD, DELTA]),
+    st.sampled_from([RAW, ZSTD, DELTA, GROUPED, XOR]),
     st.integers(0, MAX_STORED),
     st.integers(0, MAX_RAW),
     st.binary(min_size=32, max_size=32),

@@ -1,8 +1,9 @@
 """A person's machine in a folder: a HOME, git's configuration, git-mlver on PATH, repositories.
 
 Real git, and the git-mlver of the Python that runs the tests; nothing is replaced. Every sandbox
-is a copy of one that was made once a process, so that a test pays for no installation. Paths are
-str; bytes that are no UTF-8 stand in them as surrogates (PEP 383), as os.fsdecode gives them.
+is a copy of one that was made once a process, so that a test pays for no installation, and what
+a test itself runs as `git mlver` is forked from a process that is warm (warm.py). Paths are str;
+bytes that are no UTF-8 stand in them as surrogates (PEP 383), as os.fsdecode gives them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import warm
+
 import mlver
 from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
@@ -27,6 +30,8 @@ MAIN = Path(mlver.__file__).resolve().parent / "__main__.py"
 PATTERN = "*.bin"
 TIMEOUT = 120
 _CLOCK = 1_700_000_000
+_PROGRAM = shlex.join([sys.executable, "-P", "-E", str(MAIN)])
+_LAUNCHER = f'#!/bin/sh\nexec {_PROGRAM} "$@"\n'
 _GITCONFIG = """\
 [user]
 	name = A U Thor
@@ -105,8 +110,7 @@ class Sandbox:
         (self.home / ".gitconfig").write_text(_GITCONFIG)
         self.bin.mkdir(exist_ok=True)
         launcher = self.bin / "git-mlver"
-        program = shlex.join([sys.executable, "-P", "-E", str(MAIN)])
-        launcher.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        launcher.write_text(_LAUNCHER)
         launcher.chmod(0o755)
 
     def another_person(self, name: str = "other") -> Sandbox:
@@ -127,11 +131,15 @@ class Sandbox:
         """As `run`. The clock of git's dates goes on by a minute each time."""
         self._commands += 1
         now = f"{_CLOCK + 60 * self._commands} +0000"
-        dates = {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now}
+        given = {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now, **env}
+        cwd, full = cwd or self.root, {**self.env, **given}
+        if warm.can_run(args, given, self.env, _LAUNCHER):
+            code, out, err = warm.run(args, cwd, full, input)
+            return Done(code, out, os.fsdecode(err))
         done = subprocess.run(
             args,
-            cwd=cwd or self.root,
-            env={**self.env, **dates, **env},
+            cwd=cwd,
+            env=full,
             input=input,
             capture_output=True,
             timeout=TIMEOUT,

@@ -237,7 +237,7 @@ def test_nothing_is_condemned_where_anything_cannot_be_read(world: World, harm: 
     elif harm == "recipe":
         for name in world.names("packs/"):
             data = bytearray(objects[name][0])
-            data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+            data[16 : len(data) // 2] = bytes(len(data) // 2 - 16)  # they lie first
             objects[name] = (bytes(data), objects[name][1])
     elif harm == "root":
         world.refs.add(pointer_of(b"never pushed"))
@@ -298,6 +298,20 @@ def calls_of(act: Callable[[World, Remote], object], start: World) -> int:
     here = start.copy()
     act(here, Watched(here.remote, one))
     return count
+
+
+def from_call(number: int) -> Callable[[], None]:
+    """Something that dies when it is called for the `number`th time, and stays dead: no lock is
+    removed on the way out."""
+    count = 0
+
+    def before() -> None:
+        nonlocal count
+        count += 1
+        if count > number:
+            raise Killed
+
+    return before
 
 
 def at_call(number: int, act: Callable[[], object]) -> Callable[[], None]:
@@ -370,20 +384,108 @@ def test_a_push_at_each_call_of_collection_loses_nothing(world: World) -> None:
 
 
 def test_collection_that_is_killed_at_any_call_goes_on_later(world: World) -> None:
-    def die() -> None:
-        raise Killed
-
     for start in states(world):
         for number in range(calls_of(World.gc, start)):
             here = start.copy()
             with pytest.raises(Killed):
-                here.gc(Watched(here.remote, at_call(number, die)))
+                here.gc(Watched(here.remote, from_call(number)))
+            here.restores(KEPT)
             here.push("a", MIXED)
             settle(here)
             here.restores(KEPT, MIXED)
             forget(here, MIXED)
             settle(here)
             assert len(here.names("packs/")) == 1 and not here.names("gc/")
+
+
+@pytest.mark.parametrize("data", [MIXED, DEAD], ids=["another index object", "the same one"])
+def test_a_push_that_died_late_misleads_nobody_while_its_packs_are_deleted(
+    world: World, data: bytes
+) -> None:
+    """It read before anything was condemned, slept through the grace, wrote its index, which names
+    what is going (a recipe whose chunks are; or the very object that has just been deleted), and
+    died. Another push finds it, at once or when all is over."""
+    start = list(states(world))[2]
+
+    def sleeper(here: World, catalog: Catalog) -> None:
+        with pytest.raises(Killed):
+            Pusher(here.stores["a"], catalog, lambda _: None).push([pointer_of(data)])
+        if data == MIXED:
+            with contextlib.suppress(RemoteError):
+                here.push("a", data)
+
+    gave_way = 0
+    for number in range(last_look(start)):
+        here = start.copy()
+        catalog = SleepyCatalog(here.remote, "remote", wary=True)
+        if data == MIXED:
+            catalog.objects()
+        else:  # it saw nothing of what others had pushed meanwhile
+            catalog._objects = {}
+        catalog.condemned, catalog._lists = Condemned(), frozenset()  # as it was before
+        watched = Watched(here.remote, at_call(number, partial(sleeper, here, catalog)))
+        try:
+            here.gc(watched)
+        except BusyError:
+            gave_way += 1
+        if pointer_of(data) not in here.refs:
+            here.push("a", data)
+        settle(here)
+        here.restores(KEPT, data)
+    assert gave_way
+
+
+def last_look(start: World) -> int:
+    """The call of a run by which it last looks at the index: from then on until its packs have
+    gone, nothing but the grace helps."""
+    looks = [0]
+    calls = 0
+
+    class Looks(Watched):
+        def list(self, prefix: str) -> Iterator[RemoteObject]:
+            if prefix == layout.INDEX:
+                looks[0] = calls + 1
+            return super().list(prefix)
+
+    def one() -> None:
+        nonlocal calls
+        calls += 1
+
+    here = start.copy()
+    here.gc(Looks(here.remote, one))
+    return looks[0]
+
+
+class SleepyCatalog(Catalog):
+    """Whoever pushes with it dies before it looks again."""
+
+    def is_current(self, written: str | None = None) -> bool:
+        raise Killed
+
+
+def test_whoever_may_not_delete_leaves_no_lock(world: World) -> None:
+    class Refusing(Watched):
+        def delete(self, name: str) -> None:
+            raise RemoteError("cannot delete")
+
+    before = world.names("")
+    forget(world, DEAD)
+    world.later()
+    with pytest.raises(RemoteError, match="cannot delete"):
+        world.gc(Refusing(world.remote, lambda: None))
+    assert world.names("") == before
+
+
+def test_only_what_is_really_a_pointer_must_be_there(world: World) -> None:
+    forget(world, DEAD)
+    catalog = Catalog(world.remote, "remote")
+    other_size = Pointer(digest_of(KEPT), 7)
+    roots = [pointer_of(KEPT), other_size]
+    quoted = [pointer_of(b"quoted"), pointer_of(DEAD)]
+    found = collect.plan(catalog, [], roots, now=world.now, alike=quoted)
+    assert not found.missing and len(found.live) == 2, "what looks like a pointer is kept"
+    with pytest.raises(MissingContent):
+        collect.plan(catalog, [], [*roots, pointer_of(b"quoted")], now=world.now)
 
 
 class Turns:

@@ -15,20 +15,39 @@ from tests.unit.store_material import add, content, open_store, records_in
 
 from mlver.exchange.fetch import Fetcher
 from mlver.exchange.index_object import Found
+from mlver.exchange.layout import digest_in_name, pack_object
+from mlver.exchange.nearby import Nearby
+from mlver.exchange.orphans import Adopted, _Adoption
+from mlver.exchange.outgoing import laid_out, stretch_of
 from mlver.exchange.push import Pusher
 from mlver.exchange.source import Catalog
 from mlver.model.digest import digest_of
 from mlver.model.pointer import Pointer
+from mlver.model.recipe import Recipe
 from mlver.remotes.memory import MemoryRemote
 from mlver.store.assemble import read_blob
+from mlver.store.encode import Encoder
 from mlver.store.local import LocalStore
-from mlver.store.record import DELTA
+from mlver.store.pack import NewRecord
+from mlver.store.record import CHUNK, DELTA, RAW, RECIPE, XOR, needs_base
+from mlver.store.session import Session
 
 FIRST = content("bases", 30_000)
-SECOND = FIRST + b"second"
-THIRD = FIRST[:100] + b"third" + FIRST[100:]
+SECOND = FIRST[:-6] + b"second"
+THIRD = FIRST[:100] + b"third" + FIRST[105:]
+WIDTHS = {DELTA: 0, XOR: 2}
+
+FORM = {"codec": DELTA}
 
 Make = Callable[[str], LocalStore]
+
+
+@pytest.fixture(params=[DELTA, XOR], ids=["dictionary", "xor"], autouse=True)
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Every promise here holds for every codec that needs a base."""
+    codec: int = request.param
+    monkeypatch.setitem(FORM, "codec", codec)
+    return codec
 
 
 @pytest.fixture
@@ -72,9 +91,12 @@ def assert_fetches(store: LocalStore, remote: MemoryRemote, *datas: bytes) -> No
 
 def add_as_delta(store: LocalStore, data: bytes, base: bytes) -> None:
     """`base` stands alone, `data` upon it."""
-    pointer = add(store, data, previous=add(store, base))
-    place = store.locate(pointer.oid)
-    assert place is not None and place.codec == DELTA
+    lower, digest = add(store, base), digest_of(data)
+    width = WIDTHS[FORM["codec"]]
+    with Session(store) as session:
+        session.append([Encoder(store).record(digest, data, lower.oid, width=width)])
+    place = store.locate(digest)
+    assert place is not None and place.codec == FORM["codec"]
 
 
 def test_what_an_error_says_of_content_that_is_nowhere(make: Make, remote: MemoryRemote) -> None:
@@ -98,11 +120,30 @@ def test_adopting_a_pack_looks_at_no_entry_twice(make: Make, remote: MemoryRemot
     push(store, remote, FIRST, SECOND)
     for row in [*remote.list("index/")]:
         remote.delete(row.name)
-    pusher = Pusher(store, Catalog(remote, "remote"), lambda _: None)
-    pusher._entered = entered = Entered()
+    catalog = Catalog(remote, "remote")
+    pusher = Pusher(store, catalog, lambda _: None)
     needed = [pusher._needs(pointer_of(data), {}) for data in (FIRST, SECOND)]
-    pusher._adopt_orphans(needed[0] | needed[1])
+    adoption = _Adoption(store, catalog, needed[0] | needed[1], set())
+    adoption.result.rows = entered = Entered()
+    for row in remote.list("packs/"):
+        pack_id = digest_in_name(row.name)
+        assert pack_id is not None
+        adoption.look_into(row, pack_id)
     assert len(entered) == 2
+
+
+def test_a_recipe_of_another_cut_is_not_adopted(make: Make, remote: MemoryRemote) -> None:
+    """A later version may cut the same content in another way: its chunks were not looked for."""
+    data = content("long", 200_000)
+    add(make("a"), data)
+    rows = ((digest_of(data[:7]), 7), (digest_of(data[7:]), len(data) - 7))
+    body = Recipe(len(data), 0, rows).encode(digest_of(data))
+    record = NewRecord(RECIPE, RAW, len(body), digest_of(data), (body,))
+    _, parts = laid_out([stretch_of(record)])
+    whole = b"".join(parts)
+    remote.create(pack_object(digest_of(whole)), [whole])
+    push(make("a"), remote, data)
+    assert_fetches(make("c"), remote, data)
 
 
 def test_a_delta_and_its_base_arrive_in_an_empty_clone(make: Make, remote: MemoryRemote) -> None:
@@ -142,7 +183,7 @@ def test_a_delta_is_not_pushed_upon_a_base_that_is_a_delta_there(
 
 
 def test_of_two_copies_on_a_remote_the_base_is_the_one_that_stands_alone(
-    make: Make, remote: MemoryRemote
+    make: Make, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two first pushes at once: neither saw the other's index."""
     add_as_delta(make("a"), SECOND, FIRST)
@@ -150,9 +191,11 @@ def test_of_two_copies_on_a_remote_the_base_is_the_one_that_stands_alone(
     blind = Catalog(remote, "remote")
     blind.objects()
     late = Pusher(make("b"), blind, lambda _: None)
-    late._adopt_orphans = lambda needed: None  # type: ignore[method-assign]
     push(make("a"), remote, FIRST, SECOND)
+    monkeypatch.setattr("mlver.exchange.push.adopt", lambda *_: Adopted())
     late.push([pointer_of(FIRST), pointer_of(THIRD)])
+    copies = Catalog(remote, "remote").find_all(digest_of(FIRST), CHUNK)
+    assert sorted(needs_base(copy.codec) for copy in copies) == [False, True]
     assert_fetches(make("c"), remote, SECOND)
     assert_fetches(make("d"), remote, THIRD, SECOND, FIRST)
 
@@ -172,6 +215,33 @@ def test_a_delta_in_a_pack_that_nothing_indexes_is_used_only_with_its_base(
     assert_fetches(make("d"), remote, FIRST, SECOND)
 
 
+def test_a_delta_that_nothing_indexes_is_not_used_where_its_base_is_sent_as_a_delta(
+    make: Make, remote: MemoryRemote
+) -> None:
+    """There SECOND lies upon FIRST, with no FIRST beside it; here FIRST lies upon THIRD."""
+    add_as_delta(make("a"), SECOND, FIRST)
+    header, payload = make("a").record(digest_of(SECOND))
+    record = NewRecord(CHUNK, header.codec, header.raw, header.id, (payload,))
+    whole = b"".join(laid_out([stretch_of(record)])[1])
+    remote.create(pack_object(digest_of(whole)), [whole])
+    add_as_delta(make("b"), FIRST, THIRD)
+    add(make("b"), SECOND)
+    push(make("b"), remote, FIRST, SECOND, THIRD)
+    assert_fetches(make("c"), remote, SECOND)
+    assert_fetches(make("d"), remote, FIRST, SECOND, THIRD)
+
+
+def test_a_footer_tells_of_no_delta(make: Make, remote: MemoryRemote) -> None:
+    """It does not say what a delta's base is: that is for the index."""
+    add_as_delta(make("a"), SECOND, FIRST)
+    push(make("a"), remote, FIRST, SECOND)
+    nearby = Nearby(remote)
+    packs = {digest_in_name(row.name): 1 << 20 for row in remote.list("packs/")}
+    nearby._read_footers({pack: worth for pack, worth in packs.items() if pack is not None})
+    assert [row.id for row in nearby.rows(digest_of(FIRST))] == [digest_of(FIRST)]
+    assert nearby.rows(digest_of(SECOND)) == []
+
+
 def test_a_push_that_was_killed_after_its_packs_sends_none_of_them_again(
     make: Make, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -185,4 +255,4 @@ def test_a_push_that_was_killed_after_its_packs_sends_none_of_them_again(
     push(make("a"), remote, *datas)
     assert {row.name for row in remote.list("packs/")} == packs
     assert_fetches(make("c"), remote, *datas)
-    assert all(entry.header.codec != DELTA for entry in records_in(tmp_path / "c"))
+    assert all(not needs_base(entry.header.codec) for entry in records_in(tmp_path / "c"))

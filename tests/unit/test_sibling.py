@@ -13,7 +13,8 @@ from tests.unit.store_material import (
     open_store,
 )
 
-from mlver.exchange.source import Sibling, has_blob
+from mlver.exchange.sibling import Sibling
+from mlver.exchange.source import has_blob
 from mlver.model.pointer import Pointer
 from mlver.store.local import LocalStore
 

@@ -48,11 +48,12 @@ def check(clone: Clone, seen: Seen) -> None:
     assert seen.setdefault(clone.head(), files) == files
 
 
+@pytest.mark.long
 def test_the_walk_through_of_the_readme_holds(box: Sandbox) -> None:
     start = box.root / "walk"
     start.mkdir()
     folder, seen, said = start, Seen(), ""
-    assert len(blocks()) == 6
+    assert len(blocks()) == 7
     for block in blocks():
         script = f"set -eu\n{block}\npwd > {box.root}/where\n"
         done = box.run(["sh", "-c", script], folder)

@@ -36,6 +36,7 @@ class Kept(Show):
         self.checks += 1
 
 
+@pytest.mark.long
 def test_the_story_of_the_demo_holds_from_the_first_commit_to_the_second_machine(
     tmp_path: Path,
 ) -> None:

@@ -31,7 +31,7 @@ PLUMBING: dict[str, tuple[str, str]] = {
     "hook": (
         "hook NAME [ARGUMENT...]",
         "The work behind the hooks: pre-commit, prepare-commit-msg, post-commit, post-checkout,"
-        " post-merge, post-rewrite, pre-push.",
+        " post-merge, post-rewrite, commit-msg, pre-push.",
     ),
     "merge-driver": (
         "merge-driver BASE OURS THEIRS MARKER-SIZE PATH",
@@ -78,8 +78,9 @@ mlver.remote.NAME.retentionDays, mlver.remote.NAME.retentionMode::
 How long S3 keeps a pack or an index object from being deleted (Object Lock), GOVERNANCE or
 COMPLIANCE. 0 days, the default: not at all. Collection has to wait for it.
 
-mlver.remote.NAME.probed, .conditionalPut, .contentMd5, .ranges, .consistentListing::
-What the server of an S3 remote was seen to do, and where. Written by `git mlver remote add`.
+mlver.remote.NAME.probed, .conditionalPut, .contentMd5, .signedBody, .ranges, .consistentListing::
+What the server of an S3 remote was seen to do, and where. Written by `git mlver remote add` and
+`git mlver remote trust`; told by `git mlver doctor`.
 
 mlver.trust.NAME.url::
 The URL at which a remote that .mlver.toml names is used. Written by `git mlver remote trust`.
@@ -88,9 +89,27 @@ mlver.smudgeLimit::
 A size such as 64MiB, which is the default. git keeps what a filter answers in memory, so a larger
 file is checked out as its pointer and its content is written directly after that.
 
+mlver.cacheSize::
+A size such as 10g that the store of this clone is kept to, after a push and after a fetch: what a
+remote was just seen to hold goes, the least recently used first. What no remote holds, or only this
+clone names, stays. With 0 the worktree is the only copy, and content is written straight into it.
+Unset: no bound.
+
+mlver.fetchInclude, mlver.fetchExclude::
+Patterns, as in .gitignore, of the files whose content this clone wants, and of those that it does
+not; several with commas between, or in several values. The others stay pointers at checkout, pull
+and fetch, until `git mlver checkout PATH`. An empty value takes back those before it. Written by
+`git mlver clone --include`.
+
 mlver.autoHooks::
 Set to false, a clone without hooks is left without them. Otherwise the filter puts them there the
 first time that it works in a clone. Set by `git mlver uninstall --local`.
+
+mlver.pushRuns::
+Set to false, `git push` leaves the records of runs in this clone.
+
+mlver.trailer::
+Set to false, commits get no trailer `Mlver-Run` that names the runs whose outputs they bring.
 
 In .mlver.toml at the top of the worktree, for everyone who works in the repository. It comes with
 a clone, so it can set rules and name remotes, and never a program or a secret:
@@ -111,6 +130,16 @@ The name of the remote to use where several are known.
 
 [keys]::
 Patterns of paths with the columns that tell rows apart, for diff: "data/*.csv" = ["user", "day"].
+[runs] policy::
+What a commit and a push do with a model file that changed without a recorded run that made it:
+"warn", "reject" or "off". Unless it is set, a repository that has runs is warned, and one that has
+none is left in peace.
+
+[runs] sidecar::
+Set to true, `git mlver run` writes MODEL.mlver.json beside each model that it made.
+
+[runs] models::
+A list of patterns of the files that this policy looks at, in place of the usual types of models.
 
 [remotes.NAME] url::
 A remote for everyone. It is used in a clone after `git mlver remote trust NAME`.
@@ -166,6 +195,12 @@ git mlver checkout --no-fetch data/   # only what this machine has
 \\b
 git mlver clone /srv/git/project.git
 git mlver clone --depth 1 --branch v2 /srv/git/project.git look
+git mlver clone --include 'models,*.csv' /srv/git/project.git part
+""",
+    "compare": """\
+\\b
+git mlver compare latest 3f9c21aa
+git mlver compare --all train-small train-large
 """,
     "completion": """\
 \\b
@@ -196,6 +231,12 @@ git mlver checkout data/raw/          # back again
 \\b
 git mlver env --json
 """,
+    "export": """\
+\\b
+git mlver export model.safetensors --format cyclonedx -o model.cdx.json
+git mlver export model.safetensors@v1 --format slsa
+git mlver export latest --format openlineage --upstream
+""",
     "fetch": """\
 \\b
 git mlver fetch                       # what is checked out here
@@ -225,6 +266,17 @@ git mlver track '*.parquet'
 git mlver install                     # once a user
 git mlver install --local --skip-smudge
 """,
+    "lineage": """\
+\\b
+git mlver lineage model.safetensors
+git mlver lineage data/raw.csv@v1 --down --depth 2
+git mlver lineage model.safetensors --format dot | dot -Tsvg > lineage.svg
+""",
+    "log": """\
+\\b
+git mlver log model.safetensors
+git mlver log --rev v2 -n 5 data/train.parquet
+""",
     "ls": """\
 \\b
 git mlver ls
@@ -244,6 +296,12 @@ git mlver pull --include 'models/**' --exclude '*.onnx'
 \\b
 git mlver push
 git mlver push team --all
+git mlver push --include models       # a part first
+""",
+    "refresh": """\
+\\b
+git mlver refresh --dry-run           # what is stale, and why
+git mlver refresh models/
 """,
     "remote": """\
 \\b
@@ -251,6 +309,31 @@ git mlver remote add team /shared/mlver/project --share
 git mlver remote add team s3://bucket/project --set profile=data
 git mlver remote list
 git mlver remote trust team           # in a clone, when asked to
+git mlver remote compact              # when a push says that there are many index objects
+""",
+    "reproduce": """\
+\\b
+git mlver reproduce model.safetensors
+git mlver reproduce model.safetensors@v1 --from-scratch
+git mlver reproduce 0192f0c1 --no-env --rtol 1e-3
+""",
+    "runs": """\
+\\b
+git mlver runs
+git mlver runs --filter "params.lr = '0.1' and metrics.acc > 0.9" --sort '-metrics.acc'
+git mlver runs --columns name,params.lr,metrics.acc --limit 0
+git mlver runs --filter "status = 'failed' and started > '2026-01-31'" --csv > failed.csv
+""",
+    "show": """\
+\\b
+git mlver show latest
+git mlver show 3f9c21aa --stderr
+git mlver show train-large --json
+""",
+    "run": """\
+\\b
+git mlver run -- python train.py --lr 0.1
+git mlver run --name big --param seed=1 -- ./train.sh
 """,
     "status": """\
 \\b
@@ -275,10 +358,20 @@ git mlver track                       # the patterns that are in force here
 git mlver uninstall --local           # this repository: hooks and settings
 git mlver uninstall                   # this user
 """,
+    "verify": """\
+\\b
+git mlver verify                      # every model of HEAD
+git mlver verify --strict origin/main..HEAD
+""",
     "untrack": """\
 \\b
 git mlver untrack '*.csv'
 git add --renormalize .               # these files go into git itself now
+""",
+    "why": """\
+\\b
+git mlver why model.safetensors
+git mlver why data/features.parquet@v1 --json
 """,
 }
 

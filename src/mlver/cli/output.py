@@ -16,6 +16,8 @@ _USUAL, _NARROWEST = 80, 20
 
 def escape(text: str, *, keep_newlines: bool = False) -> str:
     """`text` with every character that a terminal would act on written out as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_shown(char, keep_newlines) for char in text)
 
 

@@ -17,7 +17,8 @@ from mlver.errors import BusyError, CorruptContent, MissingContent, RemoteError
 from mlver.exchange import condemned, layout
 from mlver.exchange.condemned import Condemned, Key, Listed
 from mlver.exchange.gc_lock import GcLock
-from mlver.exchange.index_object import encode
+from mlver.exchange.index_object import Found
+from mlver.exchange.paged_writer import encoded
 from mlver.exchange.reach import Reach, Rows
 from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, digest_of, short
@@ -50,6 +51,7 @@ class Plan:
     condemn: Condemned | None = None
     spent: list[str] = field(default_factory=list)
     missing: list[Pointer] = field(default_factory=list)
+    reach: Reach | None = None
 
     def size(self, packs: Iterable[Digest]) -> int:
         """Bytes of these packs."""
@@ -63,6 +65,7 @@ def plan(
     *,
     now: float,
     grace: float = GRACE,
+    alike: Iterable[Pointer] = (),
     allow_missing: bool = False,
     is_here: Callable[[Pointer], bool] = lambda _: False,
 ) -> Plan:
@@ -71,23 +74,28 @@ def plan(
     Raises RemoteError, CorruptContent, MissingContent where anything cannot be read whole.
     `allow_missing`: content of roots, and packs that an index names, may be gone; then no pack that
     no index names goes. `is_here`: a blob that this clone has whole, and may not have pushed yet.
+    `alike`: roots of which only what is there counts, such as a pointer that a text quotes.
     """
     catalog.forget()
-    catalog.objects()  # before the packs: whatever an index names is then among them
+    catalog.whole_objects()  # before the packs: whatever an index names is then among them
     packs = _packs(catalog)
     rows = _rows(catalog, packs)
     reach = Reach(catalog, rows)
-    live, lost = reach.closure(roots)
+    named = set(roots)
+    wanted = named.union(alike)
+    live, lost = reach.closure(wanted)
+    # Which size goes with an oid may be unsure; the oid alone says what the content is.
+    whole = {pointer.oid for pointer in wanted.difference(lost)}
+    lost = [p for p in lost if p in named and p.oid not in whole]
     missing = [pointer for pointer in lost if not is_here(pointer)]
     if missing and not allow_missing:
         raise _missing(catalog, missing)
     live_packs = {row.pack for key in live for row in rows.get(key, ())}
     if missing:  # what they need may lie where no index says so
-        indexed = {row.pack for copies in rows.values() for row in copies}
-        live_packs |= packs.keys() - indexed
+        live_packs |= packs.keys() - {row.pack for copies in rows.values() for row in copies}
     result = Plan(packs, frozenset(live_packs), missing=missing)
-    named = {pack for item in catalog.objects() for pack in item.packs()}
-    result.absent = frozenset(named - packs.keys())
+    result.reach = reach
+    result.absent = frozenset(catalog.packs() - packs.keys())
     dead = packs.keys() - live_packs
     old = {pack for pack in dead if now - packs[pack].modified >= grace}
     _decide(result, lists, reach, frozenset(dead), frozenset(old), live, now, grace)
@@ -189,12 +197,8 @@ def carry_out(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
         _write(catalog, f"{layout.CONDEMNED}{digest_of(data).hex()}", data)
     if todo.doomed or todo.absent:
         _forget_rows(catalog, todo, lock)
-    if todo.doomed:
-        lock.check()
-        catalog.remote.delete_many(layout.pack_object(pack) for pack in sorted(todo.doomed))
-    if todo.spent:
-        lock.check()
-        catalog.remote.delete_many(todo.spent)
+    lock.delete(layout.pack_object(pack) for pack in sorted(todo.doomed))
+    lock.delete(todo.spent)
 
 
 def _forget_rows(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
@@ -202,29 +206,47 @@ def _forget_rows(catalog: Catalog, todo: Plan, lock: GcLock) -> None:
 
     The new name may be that of an object that is there: then nothing is lost either.
     """
-    spent = []
-    for name, item in catalog.named_objects().items():
+    gone = todo.doomed | todo.absent
+    objects = catalog.named_objects()
+    known: set[str] = set(objects)
+    spent: dict[str, list[Found]] = {}
+    for name, item in objects.items():
         rows = list(item)
         kept = [
             row
             for row in rows
-            if row.pack not in todo.doomed | todo.absent
-            and (row.id, row.kind) not in todo.unreadable
+            if row.pack not in gone and (row.id, row.kind) not in todo.unreadable
         ]
         if len(kept) == len(rows):
             continue
         if kept:
-            data = encode(kept)
-            _write(catalog, layout.index_object(digest_of(data)), data)
-        spent.append(name)
-    lock.check()
-    catalog.remote.delete_many(spent)
+            new, data = encoded(kept)
+            known.add(new)
+            _write(catalog, new, data)
+        spent[name] = rows
+    _give_way(catalog, todo, known)
+    lock.delete(spent)
     catalog.forget()
-    # A push that began before the list was there, and took longer than the grace, may have named
-    # one of them since: then they stay, and the next run sees what is to be done.
-    if any(todo.doomed.intersection(item.packs()) for item in catalog.objects()):
+    try:
+        _give_way(catalog, todo, known.difference(spent))  # one may have been written again
+    except BusyError:
+        for rows in spent.values():  # somebody may have relied on them meanwhile
+            _write(catalog, *encoded(rows))
+        raise
+
+
+def _give_way(catalog: Catalog, todo: Plan, known: set[str]) -> None:
+    """Raise BusyError if an index object that came after the mark needs a pack that is to go.
+
+    A push that takes longer than the grace may bring one, and so may one that died: others may
+    have relied on it since. All packs are there still, and the next run sees what is to be done.
+    """
+    if todo.reach is None or not todo.doomed:
+        return
+    late = [row for item in catalog.since(known) for row in item]
+    if todo.reach.needs_any_of(todo.doomed, late, forgotten=todo.unreadable):
         raise BusyError(
-            f"{catalog.name}: a push has just named a pack that was to be deleted",
+            f"{catalog.name}: a push has just named what was to be deleted",
             why="it took longer than the time of grace",
             fix="git mlver gc --remote --yes, again, with a longer --grace",
         )

@@ -8,29 +8,42 @@ hashed as a whole: a store never holds a recipe that was not proven.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import methodcaller
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange.index_object import Found
+from mlver.exchange.record_ranges import Wanted, grouped, read_records
 from mlver.exchange.source import Source
 from mlver.model.digest import Digest, Hasher, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Recipe, decode, decode_rows
 from mlver.store.assemble import stream_rows
 from mlver.store.encode import Encoder
-from mlver.store.local import LocalStore, split_record
+from mlver.store.local import LocalStore
 from mlver.store.pack import NewRecord
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, base_of
+from mlver.store.record import (
+    CHUNK,
+    RECIPE,
+    Buffer,
+    Header,
+    base_of,
+    needs_base,
+    split_record,
+    width_of,
+)
 from mlver.store.session import Session
 
-_GAP = 64 * 1024
-_RANGE = 8 * 1024 * 1024
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Tell = Callable[[int], None]
+
+_Planned = tuple[NewRecord, Recipe]
+"""A recipe as it will be stored, and as it is read."""
 
 
 @dataclass(slots=True)
@@ -40,14 +53,6 @@ class Outcome:
     fetched: set[Pointer] = field(default_factory=set)
     failed: dict[Pointer, MlverError] = field(default_factory=dict)
     bytes: int = 0
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """A record to fetch, and from where."""
-
-    source: Source
-    found: Found
 
 
 class Fetcher:
@@ -60,15 +65,14 @@ class Fetcher:
         self._pool, self._tell = pool, tell
         self._bytes = 0
         self._failures: dict[str, MlverError] = {}
+        self._asked = list(sources)  # but for those that did not answer
 
     def fetch(self, pointers: Iterable[Pointer]) -> Outcome:
         """Fetch what the store lacks of these blobs. One blob's failure stops no other."""
         outcome = Outcome()
-        recipes: dict[Pointer, tuple[NewRecord, Recipe]] = {}
+        self._asked = list(self._sources)
         with Session(self._store, replace=True) as session:
-            plain: dict[Digest, Pointer] = {}
-            for pointer in dict.fromkeys(pointers):
-                self._guard(outcome, pointer, partial(self._plan, pointer, plain, recipes))
+            plain, recipes = self._plan(outcome, pointers)
             self._bring(session, list(plain))
             self._bring(session, [d for _, r in recipes.values() if r.depth for d, _ in r.rows])
             session.publish()
@@ -97,34 +101,87 @@ class Fetcher:
             outcome.failed[pointer] = error
 
     def _plan(
+        self, outcome: Outcome, pointers: Iterable[Pointer]
+    ) -> tuple[dict[Digest, Pointer], dict[Pointer, _Planned]]:
+        """What is to be fetched: blobs that are one chunk, and recipes, which are read for it."""
+        lacking = []
+        for pointer in dict.fromkeys(pointers):
+            self._guard(outcome, pointer, partial(self._is_whole, pointer))
+            if pointer not in outcome.fetched and pointer not in outcome.failed:
+                lacking.append(pointer)
+        self._prepare(pointer.oid for pointer in lacking)
+        plain: dict[Digest, Pointer] = {}
+        recipes: dict[Pointer, _Planned] = {}
+        far: dict[Pointer, Wanted] = {}
+        for pointer in lacking:
+            choose = partial(self._choose, pointer, plain, recipes, far)
+            self._guard(outcome, pointer, choose)
+        read = self._read_recipes(list(far.values()))
+        for pointer in far:
+            self._guard(outcome, pointer, partial(self._enter, pointer, read, recipes))
+        return plain, recipes
+
+    def _is_whole(self, pointer: Pointer) -> bool:
+        return self._store.missing(pointer) is None
+
+    def _choose(
         self,
         pointer: Pointer,
         plain: dict[Digest, Pointer],
-        recipes: dict[Pointer, tuple[NewRecord, Recipe]],
+        recipes: dict[Pointer, _Planned],
+        far: dict[Pointer, Wanted],
     ) -> bool:
-        """Decide what a blob needs; True if nothing, False if it is to be fetched."""
-        if self._store.missing(pointer) is None:
-            return True
-        wanted = self._find(pointer.oid, CHUNK)
-        if wanted is not None and wanted.found.raw == pointer.size:
+        wanted = self._first(methodcaller("find_blob", pointer.oid, pointer.size))
+        if wanted is not None and wanted.found.kind == CHUNK:
             plain[pointer.oid] = pointer
-            return False
-        recipes[pointer] = self._recipe(pointer)
+        elif self._store.locate(pointer.oid, RECIPE) is not None:
+            planned = self._decoded(pointer.oid, *self._store.record(pointer.oid, RECIPE))
+            self._enter(pointer, {pointer.oid: planned}, recipes)
+        elif wanted is None:
+            raise self._nowhere(pointer)
+        else:
+            far[pointer] = wanted
         return False
 
-    def _recipe(self, pointer: Pointer) -> tuple[NewRecord, Recipe]:
-        if self._store.locate(pointer.oid, RECIPE) is not None:
-            header, payload = self._store.record(pointer.oid, RECIPE)
-        else:
-            wanted = self._find(pointer.oid, RECIPE)
-            if wanted is None:
-                raise self._nowhere(pointer)
-            header, payload = split_record(self._raw(wanted), pointer.oid, RECIPE)
-        body = self._store.codec().decode(header, payload, self._store.full_chunk)
-        recipe = decode(body, pointer.oid)
-        if recipe.size != pointer.size:
+    @staticmethod
+    def _enter(
+        pointer: Pointer,
+        read: Mapping[Digest, _Planned | MlverError],
+        recipes: dict[Pointer, _Planned],
+    ) -> bool:
+        planned = read[pointer.oid]
+        if isinstance(planned, MlverError):
+            raise planned
+        if planned[1].size != pointer.size:
             raise CorruptContent(f"the recipe of {short(pointer.oid)} is of another size")
-        return NewRecord(RECIPE, header.codec, header.raw, header.id, (payload,)), recipe
+        recipes[pointer] = planned
+        return False
+
+    def _read_recipes(self, wanted: list[Wanted]) -> dict[Digest, _Planned | MlverError]:
+        read: dict[Digest, _Planned | MlverError] = {}
+        for part in self._pool.map(self._recipes_in, grouped(wanted)):
+            read.update(part)
+        return read
+
+    def _recipes_in(self, run: list[Wanted]) -> dict[Digest, _Planned | MlverError]:
+        """The recipes in one range, each checked by its own digest (on a pool thread)."""
+        try:
+            records = self._records_in(run)
+        except MlverError as error:
+            return {item.found.id: error for item in run}
+        found: dict[Digest, _Planned | MlverError] = {}
+        for item, data in zip(run, records, strict=True):
+            oid = item.found.id
+            try:
+                found[oid] = self._decoded(oid, *split_record(data, oid, RECIPE))
+            except MlverError as error:
+                found[oid] = error
+        return found
+
+    def _decoded(self, oid: Digest, header: Header, payload: Buffer) -> _Planned:
+        body = self._store.codec().decode(header, payload, self._store.full_chunk)
+        record = NewRecord(RECIPE, header.codec, header.raw, header.id, (payload,))
+        return record, decode(body, oid)
 
     def _nowhere(self, pointer: Pointer) -> MlverError:
         """The error for a blob that no source has: another one where a source did not answer."""
@@ -132,8 +189,7 @@ class Fetcher:
         for name, error in self._failures.items():
             return RemoteError(
                 f"content {short(pointer.oid)} is on none of the places that answered",
-                why=f"{asked}; {name} failed: {error.what}"
-                + (f" ({error.why})" if error.why else ""),
+                why=f"{asked}; {name} failed: {error.told}",
                 fix=error.fix,
             )
         return MissingContent(
@@ -143,15 +199,7 @@ class Fetcher:
             " which places are asked",
         )
 
-    def _raw(self, wanted: _Wanted) -> bytes:
-        found = wanted.found
-        data = wanted.source.read(found.pack, found.offset, HEADER + found.stored)
-        self._bytes += len(data)
-        return data
-
-    def _chunks(
-        self, outcome: Outcome, recipes: dict[Pointer, tuple[NewRecord, Recipe]]
-    ) -> list[Digest]:
+    def _chunks(self, outcome: Outcome, recipes: dict[Pointer, _Planned]) -> list[Digest]:
         wanted: dict[Digest, None] = {}
         for pointer, (_, recipe) in recipes.items():
             try:
@@ -172,18 +220,25 @@ class Fetcher:
                     raise CorruptContent("a recipe's lists name more than the size that it states")
                 yield row
 
-    def _find(self, digest: Digest, kind: int) -> _Wanted | None:
-        return self._first(lambda source: source.find(digest, kind))
+    def _prepare(self, ids: Iterable[Digest]) -> None:
+        """Have the sources look for all of these at once. One that fails is not asked again."""
+        left = list(dict.fromkeys(ids))
+        for source in list(self._asked):
+            try:
+                left = source.prepare(left) if left else left
+            except MlverError as error:
+                self._failures.setdefault(source.name, error)
+                self._asked.remove(source)
 
-    def _first(self, ask: Callable[[Source], Found | None]) -> _Wanted | None:
-        for source in self._sources:
+    def _first(self, ask: Callable[[Source], Found | None]) -> Wanted | None:
+        for source in self._asked:
             try:
                 found = ask(source)
             except MlverError as error:  # one source that fails must not hide the next
                 self._failures.setdefault(source.name, error)
                 continue
             if found is not None:
-                return _Wanted(source, found)
+                return Wanted(source, found)
         return None
 
     def _bring(self, session: Session, chunks: Iterable[Digest]) -> None:
@@ -192,14 +247,17 @@ class Fetcher:
         Two clones may have stored a chunk in two ways, so a base is asked for by what it must be:
         a copy that stands alone.
         """
-        alone: dict[Digest, _Wanted] = {}
-        deltas: dict[Digest, _Wanted] = {}
-        for digest in chunks:
-            if digest in alone or digest in deltas or session.has(digest):
-                continue
-            wanted = self._find(digest, CHUNK)
+        alone: dict[Digest, Wanted] = {}
+        deltas: dict[Digest, Wanted] = {}
+        new = list(dict.fromkeys(chunks))
+        here = session.stored(new)
+        new = [digest for digest in new if digest not in here]
+        self._prepare(new)
+        for digest in new:
+            wanted = self._first(methodcaller("find", digest, CHUNK))
             if wanted is not None:  # what is nowhere is told when the blob is proven
                 (alone if wanted.found.base is None else deltas)[digest] = wanted
+        self._prepare(base for base in (w.found.base for w in deltas.values()) if base)
         for wanted in list(deltas.values()):
             base = wanted.found.base
             if base is not None and base not in alone and not session.has(base):
@@ -212,49 +270,53 @@ class Fetcher:
             session.publish()
             self._read(session, list(deltas.values()))
 
-    def _read(self, session: Session, wanted: list[_Wanted]) -> None:
-        futures = [self._pool.submit(self._range, session, run) for run in _ranges(wanted)]
+    def _read(self, session: Session, wanted: list[Wanted]) -> None:
+        futures = [self._pool.submit(self._range, session, run) for run in grouped(wanted)]
         for future in futures:
             future.result()
 
-    def _range(self, session: Session, run: list[_Wanted]) -> None:
+    def _range(self, session: Session, run: list[Wanted]) -> None:
         """Read one range, verify each record in it, store those that hold (on a pool thread)."""
-        first, last = run[0].found, run[-1].found
-        start, end = first.offset, last.offset + HEADER + last.stored
         try:
-            data = memoryview(run[0].source.read(first.pack, start, end - start))
+            datas = self._records_in(run)
         except MlverError:
             return  # what did not come is found missing when the blob is proven
         records = []
-        for item in run:
-            at = item.found.offset - start
-            record = self._verified(data[at : at + HEADER + item.found.stored], item.found.id)
+        for item, data in zip(run, datas, strict=True):
+            record = self._verified(data, item.found.id)
             if record is not None:
                 records.append(record)
         session.append(records)
-        self._bytes += len(data)
         self._tell(sum(record.raw for record in records))
+
+    def _records_in(self, run: list[Wanted]) -> list[memoryview]:
+        records, count = read_records(run)
+        self._bytes += count
+        return records
 
     def _verified(self, data: memoryview, digest: Digest) -> NewRecord | None:
         try:
             header, payload = split_record(data, digest, CHUNK)
             content = self._store.codec().decode(header, payload, self._store.chunk)
-            if header.codec == DELTA and self._is_delta_here(base_of(header, payload)):
-                return Encoder(self._store).record(digest, content)  # a base stands alone
+            if needs_base(header.codec) and self._is_delta_here(base_of(header, payload)):
+                width = width_of(header, payload)
+                return Encoder(self._store).record(digest, content, width=width)  # alone
         except MlverError:
             return None
         return NewRecord(CHUNK, header.codec, header.raw, header.id, (payload,))
 
     def _is_delta_here(self, digest: Digest) -> bool:
         place = self._store.locate(digest)
-        return place is None or place.codec == DELTA
+        return place is None or needs_base(place.codec)
 
     def _prove(self, session: Session, pointer: Pointer, record: NewRecord, recipe: Recipe) -> None:
         hasher = Hasher()
-        for parts in stream_rows(self._store, self._rows(recipe), self._pool):
+        for parts in stream_rows(self._store, self._rows(recipe), self._pool, check=False):
             for part in parts:
                 hasher.update(part)
         if hasher.digest() != pointer.oid:
+            for _ in stream_rows(self._store, self._rows(recipe), self._pool):
+                pass  # a chunk that is damaged here is told by its own name
             raise CorruptContent(
                 f"the recipe of {short(pointer.oid)} builds other content than it promises",
                 why="the remote holds a damaged or forged recipe",
@@ -269,29 +331,3 @@ class Fetcher:
                 why="what came did not match its digest, or did not come",
                 fix="git mlver fsck --remote",
             )
-
-
-def _ranges(wanted: list[_Wanted]) -> list[list[_Wanted]]:
-    """Records grouped into stretches of one pack that are worth one read each."""
-    ordered = sorted(
-        wanted, key=lambda item: (item.source.name, item.found.pack, item.found.offset)
-    )
-    runs: list[list[_Wanted]] = []
-    for item in ordered:
-        run = runs[-1] if runs else None
-        if run is not None and _joins(run, item):
-            run.append(item)
-        else:
-            runs.append([item])
-    return runs
-
-
-def _joins(run: list[_Wanted], item: _Wanted) -> bool:
-    last, found = run[-1].found, item.found
-    end = last.offset + HEADER + last.stored
-    return (
-        run[-1].source is item.source
-        and last.pack == found.pack
-        and 0 <= found.offset - end <= _GAP
-        and found.offset + found.stored - run[0].found.offset <= _RANGE
-    )

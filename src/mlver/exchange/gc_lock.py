@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from mlver.errors import BusyError, RemoteError
 from mlver.exchange import layout
@@ -19,6 +20,8 @@ from mlver.remotes.base import Remote
 
 STALE = 24 * 3600.0
 """Seconds. A collection that takes longer ends without deleting more."""
+_BATCH = 1000
+"""Objects that are deleted between two looks at the lock."""
 
 
 class GcLock:
@@ -42,10 +45,22 @@ class GcLock:
                 fix="git mlver gc --remote, again",
             )
 
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete these objects while the lock holds. Raises BusyError, RemoteError."""
+        waiting = iter(list(names))
+        while batch := [*islice(waiting, _BATCH)]:
+            self.check()
+            self._remote.delete_many(batch)
+
 
 @contextmanager
 def held(remote: Remote) -> Iterator[GcLock]:
-    """The lock. Raises BusyError where another collection holds it, RemoteError."""
+    """The lock. Raises BusyError where another collection holds it, RemoteError.
+
+    That this user may delete at all is tried first, on a name that is not there: else a lock would
+    stay behind that stops everybody for a day.
+    """
+    remote.delete(f"{layout.LOCKS}{secrets.token_hex(16)}")
     name = f"{layout.LOCKS}{secrets.token_hex(16)}"
     remote.create(name, [b"mlver\n"])
     try:

@@ -4,6 +4,8 @@ and named by its content.
     mlver.json               version and chunker parameters
     packs/<aa>/<id>          at most about 32 MiB of records, footer at the end; id: BLAKE3 of it
     index/<epoch>/<id>       one a push (exchange/index_object.py); id: BLAKE3 of it
+    index/compacted/<id>     many pushes, or a large one (exchange/paged_layout.py); id: digest of
+                             its root
     gc/condemned/<id>        what collection will delete (exchange/condemned.py)
     gc/holds/<id>            pointers that only a clone names (exchange/registered.py)
     gc/repositories/<id>     git repositories whose content lies here (exchange/registered.py)
@@ -13,7 +15,7 @@ and named by its content.
 from __future__ import annotations
 
 import json
-import secrets
+import os
 
 from mlver.errors import RemoteError
 from mlver.model.digest import Digest, from_hex
@@ -22,6 +24,7 @@ from mlver.store.chunker import PARAMETERS
 
 META = "mlver.json"
 PACKS, INDEX = "packs/", "index/"
+COMPACTED = "index/compacted/"
 CONDEMNED, HOLDS = "gc/condemned/", "gc/holds/"
 REPOSITORIES, LOCKS = "gc/repositories/", "gc/locks/"
 VERSION = 1
@@ -37,6 +40,11 @@ def pack_object(pack: Digest) -> str:
 def index_object(digest: Digest) -> str:
     """Name of an index object."""
     return f"{INDEX}{_EPOCH}/{digest.hex()}"
+
+
+def compacted_object(digest: Digest) -> str:
+    """Name of a paged index object."""
+    return f"{COMPACTED}{digest.hex()}"
 
 
 def digest_in_name(name: str) -> Digest | None:
@@ -80,7 +88,7 @@ def ensure_meta(remote: Remote) -> dict[str, object]:
     meta = read_meta(remote)
     if meta is None:
         text = json.dumps(
-            {"version": VERSION, "id": secrets.token_hex(16), "chunker": PARAMETERS}, sort_keys=True
+            {"version": VERSION, "id": os.urandom(16).hex(), "chunker": PARAMETERS}, sort_keys=True
         )
         remote.create(META, [text.encode() + b"\n"])
         meta = read_meta(remote)

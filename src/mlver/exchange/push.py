@@ -3,35 +3,39 @@
 Write order, MUST: mlver.json, packs, index object; the caller lets git write its refs only when
 this has returned. Before that the remote is asked once more whether all that the push relied on is
 there still and none of it is condemned (docs/decisions/0015): if not, it starts again. What the
-remote has is asked of the remote each time. Packs that a killed push
-has left without an index are found by listing, and their records are used, not sent again. Every
-record is decoded and verified before it leaves: a damaged store is never spread.
+remote has is asked of the remote each time. What a killed push has left there is used, not sent
+again (`orphans`). Every record is decoded and verified before it leaves: a damaged store is never
+spread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlver.errors import CorruptContent, MissingContent, MlverError, RemoteError
 from mlver.exchange import layout
-from mlver.exchange.index_object import Found, encode
+from mlver.exchange.condemned import Key
+from mlver.exchange.index_object import Found
+from mlver.exchange.orphans import adopt, row_of
+from mlver.exchange.outgoing import Stretch, laid_out, stretch_of, stretches
+from mlver.exchange.paged_writer import encoded
+from mlver.exchange.sending import groups, look_ahead
 from mlver.exchange.source import Catalog, has_blob
-from mlver.model.digest import SIZE, Digest, Hasher, digest_of, short
+from mlver.model.digest import Digest, Hasher, digest_of, short
 from mlver.model.pointer import Pointer
 from mlver.store import pack
-from mlver.store.encode import Encoder
 from mlver.store.index import Location
 from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, HEADER, RAW, RECIPE, Buffer
+from mlver.store.record import CHUNK, RAW, RECIPE, Buffer, needs_base
 
-PACK_LIMIT = 32 * 1024 * 1024
 _IN_FLIGHT = 2
+_ASK_EACH = 100
+"""More packs than these are looked for in one listing: it names a thousand in one answer."""
 _TURNS = 5
 """A push that collection overtakes starts again so often: it sends little each time."""
-
-Key = tuple[Digest, int]
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ class Pusher:
 
     def _reset(self) -> None:
         self._entered: list[Found] = []
-        self._adopted_alone: set[Digest] = set()  # ids in `_entered` that need no base
+        self._index_name: str | None = None  # of the index object that this turn has written
         self._alone: set[Key] = set()  # deltas here that must stand alone there
         self._bases: set[Digest] = set()  # what must stand alone, since deltas are sent upon it
 
@@ -74,20 +78,26 @@ class Pusher:
         for _ in range(_TURNS):
             self._reset()
             result.absent.clear()
+            if wanted:
+                self._catalog.objects()  # with the lists: what this turn relies on
             self._turn(wanted, result, deep=deep or bool(self._catalog.distrusted))
-            is_current = not wanted or all([self._catalog.is_current(), self._has_packs()])
+            is_current = not wanted or all(
+                [self._catalog.is_current(self._index_name), self._has_packs()]
+            )
             if self._entered or not is_current:
                 self._catalog.forget()
             if is_current:
                 return result
         raise RemoteError(
             f"{self._catalog.name} changed each time that it was looked at",
-            why="git mlver gc --remote works there, with a time of grace that is too short",
+            why="git mlver gc --remote works there, with a time of grace that is too short, or"
+            " index objects are not kept there",
             fix="git mlver push, when that has ended",
         )
 
     def _turn(self, wanted: list[Pointer], result: PushResult, *, deep: bool) -> None:
         needed: dict[Key, Location] = {}
+        look_ahead(self._catalog, self._store, wanted, deep=deep)
         for pointer in wanted:
             if not deep and has_blob(self._catalog, pointer.oid, pointer.size):
                 if pointer not in result.sent:
@@ -101,7 +111,9 @@ class Pusher:
                 continue
             result.sent.add(pointer)
         if needed:
-            self._adopt_orphans(needed)
+            adopted = adopt(self._store, self._catalog, needed, self._bases)
+            self._entered += adopted.rows
+            self._named_packs |= adopted.packs
             self._send(needed, result)
             self._write_index()
 
@@ -111,12 +123,21 @@ class Pusher:
         A pack that was there before us may be old enough to be deleted, and so may one of ours if
         this took longer than the grace. What was in it is sent again.
         """
-        there = {pack: self._remote.size(layout.pack_object(pack)) for pack in self._named_packs}
-        gone = {pack for pack, size in self._named_packs.items() if there[pack] != size}
+        there = self._sizes({layout.pack_object(pack) for pack in self._named_packs})
+        gone = {
+            pack
+            for pack, size in self._named_packs.items()
+            if there.get(layout.pack_object(pack)) != size
+        }
         for pack_id in gone:
             del self._named_packs[pack_id]
         self._catalog.distrusted |= gone
         return not gone
+
+    def _sizes(self, names: set[str]) -> dict[str, int | None]:
+        if len(names) <= _ASK_EACH:
+            return {name: self._remote.size(name) for name in names}
+        return {row.name: row.size for row in self._remote.list(layout.PACKS) if row.name in names}
 
     def _needs(self, pointer: Pointer, known: dict[Key, Location]) -> dict[Key, Location]:
         """Every record of the blob that the remote lacks."""
@@ -141,7 +162,7 @@ class Pusher:
                 fix="git mlver fetch, from a remote that has it",
             )
         wanted[key] = place
-        if place.codec == DELTA:
+        if needs_base(place.codec):
             base = self._store.base_of_chunk(key[0])
             if base is None:
                 raise CorruptContent(f"the base of {short(key[0])} cannot be read")
@@ -163,91 +184,31 @@ class Pusher:
         self._bases.add(base)
         self._need((base, CHUNK), known, wanted)
 
-    def _adopt_orphans(self, needed: dict[Key, Location]) -> None:
-        """Use what packs without an index hold: an earlier push was killed after them."""
-        indexed = {pack_id for item in self._catalog.objects() for pack_id in item.packs()}
-        for row in self._remote.list(layout.PACKS):
-            pack_id = layout.digest_in_name(row.name)
-            if pack_id is None or pack_id in indexed or not needed:
-                continue
-            if pack_id in self._catalog.condemned.packs:
-                continue
-            entries = self._footer(row.name, row.size)
-            if any((e.header.id, e.header.kind) in needed for e in entries):
-                self._named_packs[pack_id] = row.size
-                self._adopt(row.name, pack_id, entries, needed)
-
-    def _adopt(
-        self, name: str, pack_id: Digest, entries: list[pack.Entry], needed: dict[Key, Location]
-    ) -> None:
-        if digest_of(self._remote.read(name)) != pack_id:
-            return  # damaged: as if it were not there
-        for entry in sorted(entries, key=lambda e: e.header.codec == DELTA):
-            key = (entry.header.id, entry.header.kind)
-            if key not in needed:
-                continue
-            found = self._adopted(name, pack_id, entry)
-            if self._is_readable(found, needed):
-                del needed[key]
-                self._entered.append(found)
-                if found.base is None:
-                    self._adopted_alone.add(found.id)
-                else:
-                    self._bases.add(found.base)
-
-    def _is_readable(self, found: Found, needed: dict[Key, Location]) -> bool:
-        """True if what the record needs is there, or will be with this push."""
-        if found.base is None:
-            return True
-        if found.id in self._bases:
-            return False
-        if found.base in self._adopted_alone:
-            return True
-        place = needed.get((found.base, CHUNK))
-        sent = place is not None and place.codec != DELTA
-        return sent or self._catalog.find_alone(found.base) is not None
-
-    def _footer(self, name: str, size: int) -> list[pack.Entry]:
-        wanted = min(size, 64 * 1024)
-        try:
-            found = pack.decode_footer(self._remote.read(name, size - wanted, wanted), size)
-            if isinstance(found, int):
-                found = pack.decode_footer(self._remote.read(name, size - found, found), size)
-        except CorruptContent:
-            return []
-        return [] if isinstance(found, int) else found
-
-    def _adopted(self, name: str, pack_id: Digest, entry: pack.Entry) -> Found:
-        header, base = entry.header, None
-        if header.codec == DELTA:
-            base = Digest(self._remote.read(name, entry.offset + HEADER, SIZE))
-        return _found(pack_id, entry, base)
-
     def _send(self, needed: dict[Key, Location], result: PushResult) -> None:
-        groups = list(_groups(needed))
+        packs = list(groups(needed))
         with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mlver-push") as pool:
-            for entered, size in pool.map(self._send_pack, groups):
+            for entered, size in pool.map(partial(self._send_pack, needed), packs):
                 self._entered += entered
                 result.bytes += size
                 result.packs += 1
 
-    def _send_pack(self, keys: list[Key]) -> tuple[list[Found], int]:
+    def _send_pack(
+        self, places: Mapping[Key, Location], keys: list[Key]
+    ) -> tuple[list[Found], int]:
         """Build one pack, write it, and see that it is there (on a pool thread)."""
-        records = []
-        for digest, kind in keys:
-            records.append(self._record(digest, kind))
-            self._tell(records[-1].raw)
-        pack_id, entries, parts = self._built(records)
+        pieces = []
+        for piece in stretches(self._store, keys, places, self._alone):
+            pieces.append(piece)
+            self._tell(sum(header.raw for header in piece.headers))
+        pack_id, entries, parts = self._built(pieces)
         size = sum(map(len, parts))
         self._create(layout.pack_object(pack_id), parts, size)
         self._named_packs[pack_id] = size
         self._catalog.distrusted -= {pack_id}
-        bases = map(_base, records)
-        return [_found(pack_id, e, base) for e, base in zip(entries, bases, strict=False)], size
+        bases = [base for piece in pieces for base in piece.bases]
+        return [row_of(pack_id, e, base) for e, base in zip(entries, bases, strict=False)], size
 
-    def _built(
-        self, records: list[pack.NewRecord]
-    ) -> tuple[Digest, list[pack.Entry], list[Buffer]]:
+    def _built(self, pieces: list[Stretch]) -> tuple[Digest, list[pack.Entry], list[Buffer]]:
         """Id, entries and bytes of a pack of these records, under a name that is not condemned.
 
         The same records make the same pack, and one of that name may be about to be deleted: what
@@ -257,8 +218,8 @@ class Pusher:
         turn = 0
         while True:
             salt = b"mlver/1 salt %d" % turn
-            extra = [pack.NewRecord(CHUNK, RAW, len(salt), digest_of(salt), (salt,))]
-            entries, parts = _laid_out(records + extra if turn else records)
+            extra = pack.NewRecord(CHUNK, RAW, len(salt), digest_of(salt), (salt,))
+            entries, parts = laid_out([*pieces, stretch_of(extra)] if turn else pieces)
             hasher = Hasher()
             for part in parts:
                 hasher.update(part)
@@ -267,64 +228,19 @@ class Pusher:
                 return pack_id, entries, parts
             turn += 1
 
-    def _record(self, digest: Digest, kind: int) -> pack.NewRecord:
-        """The record to send, verified: as it lies here, or decoded where it must stand alone."""
-        header, payload = self._store.record(digest, kind)
-        data = self._store.codec().decode(header, payload, self._store.full_chunk)
-        if (digest, kind) in self._alone:
-            return Encoder(self._store).record(digest, data)
-        return pack.NewRecord(kind, header.codec, header.raw, digest, (payload,))
-
     def _write_index(self) -> None:
         if self._entered:
-            data = encode(self._entered)
-            self._create(layout.index_object(digest_of(data)), [data], len(data))
+            self._index_name, data = encoded(self._entered)
+            self._create(self._index_name, [data], len(data))
 
     def _create(self, name: str, parts: list[Buffer], size: int) -> None:
+        """Write an object and see that it is there. An index object may have been merged and
+        deleted at once: then this turn is none that counts (`is_current`)."""
         self._remote.create(name, parts)
         kept = self._remote.size(name)
-        if kept != size:
+        if kept != size and (kept is not None or not name.startswith(layout.INDEX)):
             raise RemoteError(
                 f"{self._catalog.name} did not keep what was sent",
                 why=f"{name} has {kept} bytes there, {size} were sent",
                 fix="git mlver push, again; then git mlver fsck --remote",
             )
-
-
-def _laid_out(records: list[pack.NewRecord]) -> tuple[list[pack.Entry], list[Buffer]]:
-    parts: list[Buffer] = [pack.PACK_HEADER]
-    entries: list[pack.Entry] = []
-    end = len(pack.PACK_HEADER)
-    for record in records:
-        header, record_parts = record.parts()
-        entries.append(pack.Entry(header, end))
-        end += entries[-1].length
-        parts += record_parts
-    return entries, [*parts, pack.encode_footer(entries, end)]
-
-
-def _base(record: pack.NewRecord) -> Digest | None:
-    return Digest(bytes(record.payload[0][:SIZE])) if record.codec == DELTA else None
-
-
-def _found(pack_id: Digest, entry: pack.Entry, base: Digest | None) -> Found:
-    head = entry.header
-    return Found(head.id, head.kind, head.codec, pack_id, entry.offset, head.stored, head.raw, base)
-
-
-def _groups(needed: dict[Key, Location]) -> Iterator[list[Key]]:
-    """Records in the order in which they lie here, in groups of a pack's size.
-
-    The order depends on nothing but the store, so a push that is run again builds the same packs.
-    """
-    ordered = sorted(needed.items(), key=lambda item: (item[1].pack, item[1].offset))
-    group: list[Key] = []
-    size = 0
-    for key, place in ordered:
-        if group and size + place.stored > PACK_LIMIT:
-            yield group
-            group, size = [], 0
-        group.append(key)
-        size += place.stored
-    if group:
-        yield group

@@ -17,8 +17,7 @@ from mlver.exchange.source import Catalog
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import decode, decode_rows
-from mlver.store.local import split_record
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec
+from mlver.store.record import CHUNK, HEADER, RECIPE, Buffer, Codec, needs_base, split_record
 
 _GAP = 64 * 1024
 _RANGE = 8 * 1024 * 1024
@@ -75,6 +74,24 @@ class Reach:
                 missing.append(pointer)
         return live, missing
 
+    def needs_any_of(
+        self, gone: frozenset[Digest], late: Iterable[Found], *, forgotten: Iterable[Key]
+    ) -> bool:
+        """True if one of these rows, which came after ours were read, cannot be read without the
+        packs `gone`. `forgotten`: records whose older copies go from the index too. Counts the rows
+        in. Raises as `chunks_of`."""
+        rows = list(late)
+        for key in forgotten:
+            self.rows.pop(key, None)
+        for row in rows:
+            self.rows.setdefault((row.id, row.kind), []).append(row)
+            self._needs.pop(row.id, None)
+        needs = self.chunks_of(row.id for row in rows if row.kind == RECIPE)
+        chunks = {row.id for row in rows if row.kind == CHUNK}.union(*needs.values())
+        return any(row.pack in gone for row in rows) or not all(
+            self.is_readable(chunk, gone) for chunk in chunks
+        )
+
     def _reach(self, digest: Digest, live: set[Key]) -> bool:
         """Count a chunk and its bases in; False if it cannot be read from what is there."""
         live.add((digest, CHUNK))
@@ -120,7 +137,7 @@ class Reach:
 
     def _alone(self, digest: Digest) -> Buffer:
         for found in self.rows.get((digest, CHUNK), ()):
-            if found.base is None and found.codec != DELTA:
+            if found.base is None and not needs_base(found.codec):
                 return self._decoded(found)
         raise CorruptContent(
             f"the base of a recipe's list is not there ({short(digest)})",

@@ -1,30 +1,30 @@
 """Where content can be had from: one small contract over remotes and other stores here.
 
 A source finds records and gives their raw bytes; whoever reads verifies. `Catalog` is a remote
-seen through its index objects; `Sibling` is the store of another repository on this machine (the
-clone of a plain path just works, also of what was never pushed).
+seen through its index objects; `sibling.Sibling` is the store of another repository here.
 """
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from typing import Protocol, TypeVar
 
 from mlver.errors import CorruptContent, MlverError, RemoteError
 from mlver.exchange import condemned, layout
 from mlver.exchange.condemned import Condemned
 from mlver.exchange.index_cache import IndexCache
-from mlver.exchange.index_object import Found, IndexObject
-from mlver.model.digest import Digest, digest_of
+from mlver.exchange.index_object import Found, IndexRows
+from mlver.exchange.index_reader import SMALL, IndexReader
+from mlver.exchange.nearby import Nearby
+from mlver.exchange.ranges import AT_ONCE
+from mlver.model.digest import Digest
 from mlver.remotes.base import NotFound, Remote
-from mlver.store.local import LocalStore
-from mlver.store.record import CHUNK, DELTA, RECIPE
+from mlver.store.record import CHUNK, RECIPE, needs_base
 
-_AT_ONCE = 8
-"""Index objects read from a remote at once: each is small, and waits for one answer."""
 _LOOKS = 4
 """A listing is made again so often where an object of it was gone when it was read."""
+
+_Answer = TypeVar("_Answer")
 
 
 class Source(Protocol):
@@ -34,28 +34,38 @@ class Source(Protocol):
     def name(self) -> str:
         """For messages."""
 
+    def prepare(self, ids: Iterable[Digest]) -> list[Digest]:
+        """Look for all of these ids at once, ahead of `find`; those of which nothing is there.
+
+        Raises as `find`. Where answers take long, one call of this replaces one for each id.
+        """
+
     def find(self, digest: Digest, kind: int) -> Found | None:
         """Where the record lies, or None. Raises RemoteError, CorruptContent."""
 
     def find_alone(self, digest: Digest) -> Found | None:
         """A copy of the chunk that is no delta: what can be a base. Raises as `find`."""
 
+    def find_blob(self, oid: Digest, size: int) -> Found | None:
+        """The one chunk of this size that the blob is, or its recipe. Raises as `find`."""
+
     def read(self, pack: Digest, offset: int, length: int) -> bytes:
         """Raw bytes of a pack, exactly `length`. Raises RemoteError, CorruptContent."""
 
     def refresh(self) -> bool:
-        """Once a pack was gone when it was read: look again for what is there; True if done."""
+        """Something was not had: if what is there has changed, look again; True if done."""
 
     def close(self) -> None:
         """Release what is open."""
 
 
 class Catalog:
-    """A remote and all of its index objects, read once, when first asked: from `cache` where they
-    are kept there.
+    """A remote and its index objects, looked for when first asked. See `index_reader` for what is
+    read of them; `cache`: where a network lies before the remote.
 
     `wary`: what collection is going to delete counts as absent. For whoever relies on what is
-    there for longer than one read: a push, and what frees content here.
+    there for longer than one read: a push, and what frees content here. It believes index objects
+    only; others are also told by the packs' footers (`nearby`).
     """
 
     def __init__(
@@ -63,39 +73,53 @@ class Catalog:
     ) -> None:
         self.remote = remote
         self._cache = cache
+        self._reader = IndexReader(remote, cache)
         self.name = name
         self.wary = wary
-        self._objects: dict[str, IndexObject] | None = None
-        self._damaged: list[str] = []
-        self._lists: frozenset[str] = frozenset()
         self._missed = False
-        self.condemned = Condemned()
-        """What will be deleted, as of the last reading; nothing unless `wary`."""
+        self.listed = 0
+        """How many index objects the last listing had."""
         self.distrusted: frozenset[Digest] = frozenset()
         """Packs that are known to be bad: what lies there counts as absent."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Read the index objects again when next asked."""
+        self._objects: dict[str, IndexRows] | None = None
+        self._damaged: list[str] = []
+        self._used: set[str] = set()
+        self._sizes: dict[str, int] = {}
+        self._answers: dict[bytes, list[Found]] = {}
+        self._nearby = Nearby(self.remote)
+        self._lists: frozenset[str] = frozenset()
+        self.condemned = Condemned()
+        """What will be deleted, as of the last reading; nothing unless `wary`."""
 
     @property
     def is_far(self) -> bool:
         """A network lies before it: its index objects are kept, and many requests at once pay."""
         return self._cache is not None
 
-    def objects(self) -> list[IndexObject]:
+    # -- index objects ---------------------------------------------------------------------
+
+    def objects(self) -> list[IndexRows]:
         """The index objects, newest last. A damaged one is left out, and named in `damaged`.
 
         Raises RemoteError, again each time: what could not be listed or read is never "empty".
         """
         return list(self.named_objects().values())
 
-    def named_objects(self) -> dict[str, IndexObject]:
+    def named_objects(self) -> dict[str, IndexRows]:
         """As `objects`, by their names on the remote."""
         if self._objects is None:
-            objects: dict[str, IndexObject] = {}
+            objects: dict[str, IndexRows] = {}
             damaged: list[str] = []
             if layout.read_meta(self.remote) is not None:
-                if self.wary:
+                if self.wary and not self._used:
                     self._read_condemned()
                 objects, damaged = self._look()
             self._objects, self._damaged = objects, damaged
+            self._used.update(objects)
         return self._objects
 
     def _read_condemned(self) -> None:
@@ -103,86 +127,176 @@ class Catalog:
         self.condemned = condemned.union(lists, self.remote.url)
         self._lists = frozenset(item.name for item in lists)
 
-    def _look(self) -> tuple[dict[str, IndexObject], list[str]]:
+    def _look(self) -> tuple[dict[str, IndexRows], list[str]]:
         """Index objects by name, and names of damaged ones. A name that was gone when it was read
-        was replaced by collection, which writes the new one first: the listing is made again."""
+        was replaced by another, which was there first: the listing is made again."""
+        from concurrent.futures import ThreadPoolExecutor  # with logging: 5 ms
+
         for _ in range(_LOOKS):
             rows = sorted(self.remote.list(layout.INDEX), key=lambda row: (row.modified, row.name))
-            names = [row.name for row in rows]
+            rows = [row for row in rows if layout.digest_in_name(row.name) is not None]
+            self._sizes = {row.name: row.size for row in rows}
+            self.listed = len(rows)
             try:
-                found = dict(zip(names, self._load_all(names), strict=True))
+                with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mlver-index") as pool:
+                    found = dict(zip(self._sizes, pool.map(self._reader.open, rows), strict=True))
             except NotFound:
                 continue
             whole = {name: item for name, item in found.items() if item is not None}
-            return whole, [name for name in names if name not in whole]
-        raise RemoteError(
+            return whole, [name for name in found if name not in whole]
+        raise self._restless()
+
+    def _restless(self) -> RemoteError:
+        return RemoteError(
             f"{self.name}: index objects go while they are read",
-            why="a collection is at work there",
+            why="a collection or a compaction is at work there",
             fix="run this again later",
         )
 
-    def is_current(self) -> bool:
-        """True if all that was read is there still and nothing more was condemned since.
+    def _asked(self, ask: Callable[[IndexRows], _Answer]) -> list[_Answer]:
+        """The answer of each index object, newest first. One that turns out to be damaged is set
+        aside; where one is gone, what is there now is asked."""
+        for _ in range(_LOOKS):
+            try:
+                answers = []
+                for name, item in reversed(list(self.named_objects().items())):
+                    try:
+                        answers.append(ask(item))
+                    except CorruptContent:
+                        del self.named_objects()[name]
+                        self._damaged.append(name)
+                return answers
+            except NotFound:
+                self._objects = None
+                self._answers.clear()
+        raise self._restless()
 
-        Asked by a push before it acknowledges. Collection deletes index objects before the packs
-        that they name, so this also tells a push that took longer than any time of grace.
-        """
-        lists = {row.name for row in self.remote.list(layout.CONDEMNED)}
-        lists = {name for name in lists if layout.digest_in_name(name) is not None}
-        names = {row.name for row in self.remote.list(layout.INDEX)}
-        return lists <= self._lists and names.issuperset(self.named_objects())
+    def whole_objects(self) -> dict[str, IndexRows]:
+        """As `named_objects`, all of them read to their last byte and found right."""
+        self._asked(lambda item: item.verify())
+        return self.named_objects()
 
-    def _load_all(self, names: list[str]) -> list[IndexObject | None]:
-        """What each name holds, in order; what is not kept here is read many at a time."""
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mlver-index") as pool:
-            return list(pool.map(self._load, names))
+    def sizes(self) -> dict[str, int]:
+        """Name → bytes of the index objects, damaged ones too."""
+        self.named_objects()
+        return self._sizes
 
-    def _load(self, name: str) -> IndexObject | None:
-        digest = layout.digest_in_name(name)
-        if digest is None:
-            return None
-        kept = None if self._cache is None else self._cache.get(digest)
-        try:
-            data = self.remote.read(name) if kept is None else kept
-            if kept is None and digest_of(data) != digest:
-                return None
-            found = IndexObject(data)
-        except CorruptContent:
-            return None
-        if kept is None and self._cache is not None:
-            self._cache.put(digest, data)
-        return found
+    def drop_copies(self, names: Iterable[str]) -> None:
+        """Objects that are not on the remote any more need not be kept here."""
+        for digest in map(layout.digest_in_name, names):
+            if self._cache is not None and digest is not None:
+                self._cache.drop(digest)
+
+    def packs(self) -> set[Digest]:
+        """Every pack that an index object names. Reads no rows."""
+        return {pack for packs in self._asked(lambda item: item.packs()) for pack in packs}
 
     @property
     def damaged(self) -> list[str]:
-        """Names of index objects that could not be used."""
+        """Names of index objects that could not be used, as far as they were read."""
         self.objects()
         return self._damaged
 
-    def find(self, digest: Digest, kind: int) -> Found | None:
-        for candidate in reversed(self.objects()):
-            found = candidate.find(digest, kind)
-            if found is not None and self._counts(found):
-                return found
-        return None
+    def is_current(self, written: str | None = None) -> bool:
+        """True if all that was read is there still and nothing more was condemned since; and the
+        index object `written`, which collection may have been rewriting under that very name.
+
+        Asked by a push before it acknowledges. Collection deletes index objects before the packs
+        that they name, so this also tells a push that took longer than any time of grace. An
+        object that went while it was read in parts is one that was used.
+        """
+        lists = {row.name for row in self.remote.list(layout.CONDEMNED)}
+        lists = {name for name in lists if layout.digest_in_name(name) is not None}
+        self.named_objects()
+        needed = {*self._used, *([] if written is None else [written])}
+        return lists <= self._lists and self._names() >= needed
+
+    def since(self, known: Container[str]) -> list[IndexRows]:
+        """Index objects that are there now and have none of these names, for collection. Raises
+        RemoteError, CorruptContent."""
+        found = []
+        for row in self.remote.list(layout.INDEX):
+            if row.name in known or layout.digest_in_name(row.name) is None:
+                continue
+            item = self._reader.open(row)
+            if item is None:
+                raise CorruptContent(f"{self.name}: an index object that has just come is damaged")
+            item.verify()
+            found.append(item)
+        return found
+
+    def _names(self) -> set[str]:
+        names = (row.name for row in self.remote.list(layout.INDEX))
+        return {name for name in names if layout.digest_in_name(name) is not None}
+
+    # -- finding ---------------------------------------------------------------------------
+
+    def prepare(self, ids: Iterable[Digest]) -> list[Digest]:
+        """See `Source`."""
+        wanted = list(dict.fromkeys(ids))
+        new = [i for i in wanted if i not in self._answers and i not in self._nearby]
+        if self.is_far and not self.wary and self._is_scattered(new):
+            self._nearby.find(new, self._look_up)
+        else:
+            self._look_up(new)
+        return [i for i in wanted if not self._answers.get(i) and i not in self._nearby]
+
+    def _is_scattered(self, ids: Collection[Digest]) -> bool:
+        """True where rows cost a request each, and the objects are too large to be read whole."""
+        self.named_objects()
+        sizes = (size for name, size in self._sizes.items() if name.startswith(layout.COMPACTED))
+        return self._nearby.pays(len(ids), sum(size for size in sizes if size > SMALL))
+
+    def _look_up(self, ids: Collection[Digest]) -> dict[bytes, list[Found]]:
+        """The rows of these ids in all index objects, now in `_answers`."""
+        if ids:
+            answers = self._asked(lambda item: item.lookup(ids))
+            self._answers.update((digest, []) for digest in ids)
+            for answer in answers:
+                for digest, rows in answer.items():
+                    self._answers[digest] += rows
+        return self._answers
+
+    def _copies(self, digest: Digest) -> list[Found]:
+        if digest not in self._answers:
+            self._look_up([digest])
+        return self._answers[digest]
+
+    def _rows(self, digest: Digest) -> Iterator[Found]:
+        yield from self._nearby.rows(digest)
+        yield from self._copies(digest)  # asked for only where those did not do
+
+    def _first(self, digest: Digest, fits: Callable[[Found], bool]) -> Found | None:
+        rows = (row for row in self._rows(digest) if fits(row) and self._counts(row))
+        return next(rows, None)
 
     def _counts(self, found: Found) -> bool:
         return found.pack not in self.distrusted and not self.condemned.names(
             found.pack, (found.id, found.kind)
         )
 
+    def find(self, digest: Digest, kind: int) -> Found | None:
+        """See `Source`."""
+        return self._first(digest, lambda found: found.kind == kind)
+
     def find_alone(self, digest: Digest) -> Found | None:
-        for copy in self.find_all(digest, CHUNK):
-            if copy.codec != DELTA and self._counts(copy):
-                return copy
-        return None
+        """See `Source`."""
+        return self._first(
+            digest, lambda found: found.kind == CHUNK and not needs_base(found.codec)
+        )
+
+    def find_blob(self, oid: Digest, size: int) -> Found | None:
+        """See `Source`."""
+        return self._first(
+            oid, lambda found: found.kind == RECIPE or (found.kind == CHUNK and found.raw == size)
+        )
 
     def find_all(self, digest: Digest, kind: int) -> list[Found]:
-        """Every copy that the remote holds of a record."""
-        hits = (candidate.find(digest, kind) for candidate in self.objects())
-        return [found for found in hits if found is not None]
+        """Every copy of a record that the index names, condemned or not."""
+        return [found for found in self._copies(digest) if found.kind == kind]
 
     def read(self, pack: Digest, offset: int, length: int) -> bytes:
+        """See `Source`."""
         try:
             return self.remote.read(layout.pack_object(pack), offset, length)
         except NotFound:
@@ -190,61 +304,31 @@ class Catalog:
             raise
 
     def refresh(self) -> bool:
-        if self._missed:
+        """See `Source`."""
+        if self._missed or self._has_changed():
             self._missed = False
             self.forget()
             return True
         return False
 
-    def forget(self) -> None:
-        """Read the index objects again when next asked."""
-        self._objects, self._damaged = None, []
-        self._lists, self.condemned = frozenset(), Condemned()
+    def _has_changed(self) -> bool:
+        """A listing that was made while objects were replaced may lack both the old and the new."""
+        try:
+            return self._objects is not None and self._names() != self._sizes.keys()
+        except RemoteError:
+            return False  # what failed before is what is told
 
     def close(self) -> None:
+        """See `Source`."""
+        self.forget()
         self.remote.close()
-
-
-class Sibling:
-    """The store of another repository on this machine. Nothing is written there: it may belong to
-    somebody else, and lie in a folder that is read-only."""
-
-    def __init__(self, root: bytes) -> None:
-        self.name = os.fsdecode(root)
-        self._store = LocalStore(root, read_only=True)
-        self._names: dict[Digest, str] = {}
-
-    def find(self, digest: Digest, kind: int) -> Found | None:
-        place = self._store.locate(digest, kind)
-        if place is None:
-            return None
-        base = self._store.base_of_chunk(digest) if place.codec == DELTA else None
-        pack = digest_of(place.pack.encode())
-        self._names[pack] = place.pack
-        return Found(digest, kind, place.codec, pack, place.offset, place.stored, place.raw, base)
-
-    def find_alone(self, digest: Digest) -> Found | None:
-        found = self.find(digest, CHUNK)
-        return None if found is None or found.codec == DELTA else found
-
-    def read(self, pack: Digest, offset: int, length: int) -> bytes:
-        data = self._store.read_span(self._names[pack], offset, length)
-        if len(data) != length:
-            raise CorruptContent(f"a pack in {self.name} is shorter than its index says")
-        return data
-
-    def refresh(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self._store.close()
+        if self._cache is not None:
+            self._cache.close()
 
 
 def has_blob(source: Source, oid: Digest, size: int) -> bool:
     """True if the source knows the blob: its recipe, or the one chunk that it is."""
-
     try:
-        found = source.find(oid, CHUNK)
-        return (found is not None and found.raw == size) or source.find(oid, RECIPE) is not None
+        return source.find_blob(oid, size) is not None
     except MlverError:
         return False

@@ -21,10 +21,29 @@ FILE = b".mlver.toml"
 DEFAULT_THRESHOLD = 10 * 1024 * 1024
 DEFAULT_SMUDGE_LIMIT = 64 * 1024 * 1024
 POLICIES = ("capture", "reject", "off")
+RUN_POLICIES = ("off", "warn", "reject")
+MODELS = (
+    "*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.onnx", "*.pkl", "*.pickle", "*.joblib",
+    "*.skops", "*.h5", "*.hdf5", "*.keras", "*.tflite", "*.gguf", "*.npz",
+)  # fmt: skip
+"""What the policy of runs looks at, unless `.mlver.toml` says otherwise."""
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _LONGEST_SIZE = 64  # a float of hundreds of digits is infinite
 _SIZE = re.compile(r"\A\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?\s*\Z", re.IGNORECASE)
+
+
+class RunSettings(NamedTuple):
+    """`[runs]` of `.mlver.toml`. `policy`: "" where nothing is set."""
+
+    policy: str = ""
+    models: tuple[str, ...] = MODELS
+    sidecar: bool = False
+
+    def mode(self, has_runs: bool) -> str:
+        """The policy in force: unless it is set, a repository that has runs is warned, and one
+        that has none is left in peace."""
+        return self.policy or ("warn" if has_runs else "off")
 
 
 class Settings(NamedTuple):
@@ -41,12 +60,19 @@ class Settings(NamedTuple):
     tree_default: str | None
     keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Patterns of paths, and the columns by which their rows are told apart."""
+    runs: RunSettings = RunSettings()
 
     def get(self, key: str) -> str | None:
         """The last value of `mlver.<key>` in git's configuration; a subsection keeps its case."""
         subsection, dot, name = key.rpartition(".")
         values = self.git().get(subsection + dot + name.lower())
         return values[-1] if values else None
+
+    def get_all(self, key: str) -> list[str]:
+        """Every value of `mlver.<key>`, in git's order; an empty one takes back those before it."""
+        values = self.git().get(key.lower(), [])
+        last = max((place for place, value in enumerate(values) if not value.strip()), default=-1)
+        return values[last + 1 :]
 
     def remotes(self) -> dict[str, str]:
         """Name → URL of the remotes in git's configuration, which the user has set."""
@@ -76,6 +102,12 @@ class Settings(NamedTuple):
         """Larger files are written directly after the checkout: git would hold them in memory."""
         value = self.get("smudgeLimit")
         return DEFAULT_SMUDGE_LIMIT if value is None else parse_size(value)
+
+    @property
+    def cache_size(self) -> int | None:
+        """Bytes that the store is kept to, where remotes hold the rest; None: without a bound."""
+        value = self.get("cacheSize")
+        return None if value is None or value.strip() in ("", "unlimited") else parse_size(value)
 
 
 def read(repo: Repo) -> Settings:
@@ -131,7 +163,16 @@ def _with_toml(git: Callable[[], dict[str, list[str]]], toml: dict[str, Any]) ->
         urls,
         _typed(toml, "remote", str, "") or None,
         tuple(_keys(toml)),
+        _run_settings(_typed(toml, "runs", dict, {})),
     )
+
+
+def _run_settings(table: dict[str, Any]) -> RunSettings:
+    policy = _typed(table, "policy", str, "", "runs.")
+    if policy and policy not in RUN_POLICIES:
+        raise _invalid("runs.policy", f"one of {', '.join(RUN_POLICIES)}")
+    models = tuple(_strings(table, "models", "runs.")) if "models" in table else MODELS
+    return RunSettings(policy, models, _typed(table, "sidecar", bool, False, "runs."))
 
 
 def _keys(toml: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -142,17 +183,17 @@ def _keys(toml: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield pattern, tuple(names)
 
 
-def _typed(toml: dict[str, Any], key: str, kind: type, default: Any) -> Any:
+def _typed(toml: dict[str, Any], key: str, kind: type, default: Any, within: str = "") -> Any:
     value = toml.get(key, default)
     if not isinstance(value, kind):
-        raise _invalid(key, f"a {kind.__name__}")
+        raise _invalid(within + key, f"a {kind.__name__}")
     return value
 
 
-def _strings(toml: dict[str, Any], key: str) -> list[str]:
-    values = _typed(toml, key, list, [])
+def _strings(toml: dict[str, Any], key: str, within: str = "") -> list[str]:
+    values = _typed(toml, key, list, [], within)
     if not all(isinstance(value, str) and "\n" not in value for value in values):
-        raise _invalid(key, "a list of strings")
+        raise _invalid(within + key, "a list of strings")
     return list(values)
 
 

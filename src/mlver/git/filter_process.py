@@ -8,8 +8,7 @@ leaves the process alive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlver.git.pktline import PacketReader, PacketWriter, ProtocolError
 
@@ -19,8 +18,7 @@ DELAYED = None
 """What `smudge` returns where the content will come later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One file, as git describes it. `path` is relative to the worktree's top."""
 
     path: bytes
@@ -71,7 +69,10 @@ def _greet(reader: PacketReader, writer: PacketWriter) -> bool:
     if not hello or hello[0] != b"git-filter-client" or b"version=2" not in hello:
         raise ProtocolError("this is not git's filter protocol, version 2")
     writer.lines([b"git-filter-server", b"version=2"])
-    offered = set(reader.lines())
+    try:
+        offered = set(reader.lines())
+    except EOFError:  # git went away in between
+        return False
     ours = [b"capability=clean", b"capability=smudge", b"capability=delay"]
     writer.lines([capability for capability in ours if capability in offered])
     return True

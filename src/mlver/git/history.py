@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from mlver.git import command
-from mlver.git.objects import BlobReader, IndexEntry, index_entries, pointers_of, staged
+from mlver.git.objects import (
+    BlobReader,
+    IndexEntry,
+    index_entries,
+    pointers_of,
+    staged,
+    tree_entries,
+)
 from mlver.git.repo import Repo
 from mlver.model.pointer import MAX_SIZE, Pointer, parse
 
@@ -82,21 +89,39 @@ def staged_anywhere(repo: Repo) -> dict[Pointer, bytes]:
 
     Raises RepositoryError where one cannot be read: what it names would go unseen.
     """
+    result = staged_pointers(repo) if repo.worktree is not None else {}
+    for folder, env in git_folders(repo):
+        if os.path.exists(os.path.join(folder, b"index")):
+            output = command.run(["ls-files", "-s", "-z", "--full-name"], cwd=folder, env=env)
+            result = {**_named(repo, index_entries(output)), **result}
+    return result
+
+
+def git_folders(repo: Repo) -> list[tuple[bytes, dict[str, str]]]:
+    """The common git directory and that of every linked worktree, also of one whose folder is
+    away; each with the environment in which git works there."""
     linked = os.path.join(repo.common_dir, b"worktrees")
     folders = [repo.common_dir]
     with suppress(FileNotFoundError):
         folders += [os.path.join(linked, name) for name in sorted(os.listdir(linked))]
     env = {key: value for key, value in os.environ.items() if key not in _OF_ONE_WORKTREE}
-    result = staged_pointers(repo) if repo.worktree is not None else {}
-    for folder in folders:
-        if os.path.exists(os.path.join(folder, b"index")):
-            output = command.run(
-                ["ls-files", "-s", "-z", "--full-name"],
-                cwd=folder,
-                env={**env, "GIT_DIR": os.fsdecode(folder)},
-            )
-            result = {**_named(repo, index_entries(output)), **result}
-    return result
+    return [(folder, {**env, "GIT_DIR": os.fsdecode(folder)}) for folder in folders]
+
+
+def named_only_here(repo: Repo) -> set[Pointer]:
+    """What refs, reflogs, stashes and indexes of any worktree name, and no remote-tracking ref.
+
+    Too many are no harm. Commits that a remote-tracking ref has are not walked: it costs what was
+    not pushed, and a look at the index.
+    """
+    output = repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    seen = output.decode("ascii").split()
+    found = set(pointers_between(repo, [*all_refs(repo), *reflog_commits(repo)], seen))
+    checked_out: set[Pointer] = set()
+    for head in {head for _, head in worktrees(repo) if head.strip("0")}:
+        entries = tree_entries(repo, head)
+        checked_out.update(pointers_of(repo, (e.blob for e in entries if e.is_file)).values())
+    return found | (set(staged_anywhere(repo)) - checked_out)
 
 
 _OF_ONE_WORKTREE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")

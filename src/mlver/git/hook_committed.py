@@ -30,7 +30,7 @@ fi
 _AFTER = """\
 mlver_wait=${{GIT_DIR:-.git}}
 [ -d "$mlver_wait" ] || mlver_wait=$(git rev-parse --git-dir 2>/dev/null) || mlver_wait=.git
-{pick}if [ -e "{waits}" ] && command -v git-mlver >/dev/null 2>&1; then
+{pick}if {{ {condition}; }} && command -v git-mlver >/dev/null 2>&1; then
 {read}	{feed}(unset PYTHONPATH && exec git-mlver hook {name} "$@") || :
 {restore}fi
 """
@@ -43,6 +43,27 @@ if [ -n "${{GIT_REFLOG_ACTION-}}" ] && command -v git-mlver >/dev/null 2>&1; the
 	fi
 fi
 """
+_PICK = 'for mlver_wait in "$mlver_wait"/mlver/deferred/*; do break; done\n'
+_COMMON = """\
+mlver_runs=$mlver_wait
+if [ -f "$mlver_wait/commondir" ]; then
+	IFS= read -r mlver_runs <"$mlver_wait/commondir"
+	case $mlver_runs in /*) ;; *) mlver_runs=$mlver_wait/$mlver_runs ;; esac
+fi
+"""
+_RUNS = '[ -d "$mlver_runs/mlver/runs" ] || [ -d "$mlver_runs/refs/mlver" ]'
+_NO_REBASE = '{ [ -z "${GIT_REFLOG_ACTION-}" ] || [ ! -d "$mlver_wait/rebase-merge" ]; }'
+_WAITING = {
+    "commit-msg": ('[ -e "$mlver_wait/mlver/trailer" ]', False),
+    "post-checkout": ('[ -e "$mlver_wait" ]', True),
+    "post-commit": (
+        f'[ -e "$mlver_wait/mlver/mend" ] || {{ {{ {_RUNS}; }} && {_NO_REBASE}; }}',
+        False,
+    ),
+    "post-merge": (f'[ -e "$mlver_wait" ] || {_RUNS}', True),
+    "post-rewrite": (f'[ -e "$mlver_wait" ] || {_RUNS}', True),
+}
+"""Hook → the condition on which there is work, and whether it looks for deferred files."""
 _TAIL = "# <<< git-mlver <<<\n"
 _LOSS = {
     "pre-commit": "large files are not looked for",
@@ -71,12 +92,13 @@ def committed(name: str, chain: str, *, always_sh: bool) -> bytes:
 
 
 def _after(name: str) -> str:
-    mend = name == "post-commit"
+    condition, deferred = _WAITING[name]
+    runs = _RUNS in condition
     rewrite = name == "post-rewrite"
     return _AFTER.format(
         name=name,
-        pick="" if mend else 'for mlver_wait in "$mlver_wait"/mlver/deferred/*; do break; done\n',
-        waits="$mlver_wait/mlver/mend" if mend else "$mlver_wait",
+        pick=(_COMMON if runs else "") + (_PICK if deferred else ""),
+        condition=condition,
         read="\tmlver_in=$(cat)\n" if rewrite else "",
         feed="printf '%s\\n' \"$mlver_in\" 2>/dev/null | " if rewrite else "",
         # The lines below read the rewritten commits too.

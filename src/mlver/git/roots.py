@@ -2,22 +2,24 @@
 few is content lost.
 
 So whatever looks like a pointer in a small blob counts, between conflict markers too; nothing that
-is missing is passed over; and a clone that does not have its whole history is refused.
+is missing is passed over; and a clone that does not have its whole history is refused. What this
+clone alone names: `local_roots`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from mlver.errors import MlverError, RefusedError, RepositoryError
-from mlver.git import command
+from mlver.git import command, local_roots
 from mlver.git.objects import small_blobs
 from mlver.git.repo import Repo
 from mlver.model.digest import from_hex
-from mlver.model.pointer import Pointer
+from mlver.model.pointer import Pointer, parse
 
 _LIMIT = 4096
 """Bytes: three pointers between conflict markers with long names of branches."""
@@ -25,6 +27,8 @@ _OID = re.compile(rb"oid blake3:([0-9a-f]{64})")
 _SIZE = re.compile(rb"size ([1-9][0-9]{0,18})")
 _TREE = re.compile(rb"\Aversion mlver/1\ntree blake3:[0-9a-f]{64}\nsize [0-9]+\nfiles [0-9]+\n\Z")
 _BATCH = 2000
+_LOOKS = 3
+"""A repository is asked so often where a ref has moved between two answers."""
 _SPACE = "refs/mlver/collect/"
 _PROTOCOLS = "file:git:http:https:ssh"
 
@@ -51,11 +55,25 @@ def _refused(why: str, fix: str) -> RefusedError:
     )
 
 
-def named_in(repo: Repo, revisions: Sequence[str]) -> set[Pointer]:
+@dataclass(slots=True)
+class Named:
+    """`exact`: blobs that are a pointer. `alike`: what looks like one in another text (conflict
+    markers, a page that quotes one): it is kept where it is there, and nobody misses it."""
+
+    exact: set[Pointer] = field(default_factory=set)
+    alike: set[Pointer] = field(default_factory=set)
+
+    def add(self, other: Named) -> None:
+        """Count these in."""
+        self.exact |= other.exact
+        self.alike |= other.alike
+
+
+def named_in(repo: Repo, revisions: Sequence[str]) -> Named:
     """Every pointer in the history of these objects. Raises RepositoryError where it is not whole,
     RefusedError for a pointer of a later version's."""
     if not revisions:
-        return set()
+        return Named()
     output = command.run(
         ["rev-list", "--objects", f"--filter=blob:limit={_LIMIT}", "--stdin"],
         cwd=repo.worktree or repo.git_dir,
@@ -66,19 +84,34 @@ def named_in(repo: Repo, revisions: Sequence[str]) -> set[Pointer]:
     return pointers_in(repo, (line.split(b" ", 1)[0].decode() for line in output.splitlines()))
 
 
-def pointers_in(repo: Repo, objects: Iterable[str]) -> set[Pointer]:
-    """What looks like a pointer in these objects."""
+def named_by_indexes(repo: Repo) -> Named:
+    """Every pointer in an index of this clone. Raises RepositoryError where a blob is gone."""
+    blobs = local_roots.index_blobs(repo)
+    if not _are_here(repo, blobs):
+        raise RepositoryError(
+            "an object that an index of this clone names is gone",
+            why="the content that it names would go unseen",
+            fix="git fsck, to see which; add that file again",
+        )
+    return pointers_in(repo, blobs)
+
+
+def pointers_in(repo: Repo, objects: Iterable[str]) -> Named:
+    """What these objects are, or what in them looks like a pointer."""
     names = sorted(set(objects))
-    found: set[Pointer] = set()
+    found = Named()
     for start in range(0, len(names), _BATCH):
         for _, data in small_blobs(repo, names[start : start + _BATCH], _LIMIT):
-            found |= _pointers(data)
+            if b"version mlver/" in data:
+                pointer = parse(data)
+                if pointer is not None:
+                    found.exact.add(pointer)
+                else:
+                    found.alike |= _alike(data)
     return found
 
 
-def _pointers(data: bytes) -> set[Pointer]:
-    if b"version mlver/" not in data:
-        return set()
+def _alike(data: bytes) -> set[Pointer]:
     if _TREE.match(data):
         raise RefusedError(
             "a commit names a directory's listing, which this version cannot read",
@@ -120,19 +153,12 @@ def fetched(repo: Repo, urls: Sequence[str]) -> Iterator[list[str]]:
 
 def _fetch(repo: Repo, url: str, space: str) -> list[str]:
     env = {**os.environ, "GIT_ALLOW_PROTOCOL": _PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
-    where = repo.worktree or repo.git_dir
     try:
-        listed = command.run(["ls-remote", "--", url], cwd=where, env=env)
-        rows = [line.split(b"\t", 1) for line in listed.splitlines()]
-        ids = [row[0].decode("ascii") for row in rows]
-        specs = [f"+refs/*:{space}*"]
-        if any(name == b"HEAD" for _, name in rows):
-            specs.append(f"+HEAD:{space}HEAD")
-        if ids:
-            command.run(
-                [*_QUIETLY, "fetch", "-q", *_ASIDE, "--", url, *specs], cwd=where, env=env
-            )  # fmt: skip
-        _require(repo, ids)
+        for _ in range(_LOOKS):
+            ids = _fetch_once(repo, url, space, env)
+            if ids is not None:
+                return ids
+        raise RepositoryError("an object that it lists did not come")
     except MlverError as error:
         raise RepositoryError(
             f"the git repository {url} cannot be read",
@@ -140,7 +166,23 @@ def _fetch(repo: Repo, url: str, space: str) -> list[str]:
             fix="make it reachable from here; if it is gone for good, delete the object below"
             " gc/repositories/ that names it, and git remote remove",
         ) from error
-    return ids
+
+
+def _fetch_once(repo: Repo, url: str, space: str, env: Mapping[str, str]) -> list[str] | None:
+    """Ids of all refs there; None where not all of them came, since one was moved meanwhile."""
+    where = repo.worktree or repo.git_dir
+    listed = command.run(["ls-remote", "--", url], cwd=where, env=env)
+    rows = [line.split(b"\t", 1) for line in listed.splitlines()]
+    ids = [row[0].decode("ascii") for row in rows]
+    if any(not name.strip("0") for name in ids):
+        raise RepositoryError("one of its refs is broken")
+    specs = [f"+refs/*:{space}*"]
+    if any(name == b"HEAD" for _, name in rows):
+        specs.append(f"+HEAD:{space}HEAD")
+    if ids:
+        command.run([*_QUIETLY, "fetch", "-q", *_ASIDE, "--", url, *specs], cwd=where, env=env)
+    refuse_partial(repo)
+    return ids if _are_here(repo, ids) else None
 
 
 _QUIETLY = ("-c", f"core.hooksPath={os.devnull}", "-c", "fetch.fsckObjects=false")
@@ -150,14 +192,11 @@ _ASIDE = (
 )  # fmt: skip
 
 
-def _require(repo: Repo, ids: Sequence[str]) -> None:
-    """Raise RepositoryError unless every object is here, and the clone is whole still."""
-    if ids:
-        ask = "\n".join(ids).encode() + b"\n"
-        answer = repo.git("cat-file", "--batch-check=%(objecttype)", input=ask)
-        if b"missing" in answer:
-            raise RepositoryError("an object that it lists did not come", fix="git fetch, again")
-    refuse_partial(repo)
+def _are_here(repo: Repo, ids: Sequence[str]) -> bool:
+    if not ids:
+        return True
+    ask = "\n".join(ids).encode() + b"\n"
+    return b"missing" not in repo.git("cat-file", "--batch-check=%(objecttype)", input=ask)
 
 
 def _clear(repo: Repo) -> None:

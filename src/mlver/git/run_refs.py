@@ -16,7 +16,6 @@ union, whatever their order. Nothing here knows what a line means.
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -86,12 +85,20 @@ def tips(repo: Repo, names: Iterable[str] = (NOTES, KEPT)) -> dict[str, str]:
     return {name: commit for commit, name in rows}
 
 
-def add(repo: Repo, addition: Addition, run_ids: Mapping[bytes, str], who: str) -> None:
+def add(
+    repo: Repo,
+    addition: Addition,
+    run_ids: Mapping[bytes, str],
+    who: str,
+    *,
+    seconds: float = _SECONDS,
+) -> None:
     """Add lines and folders to what is there. `run_ids`: line → the run that it tells of.
+    `seconds`: how long to try against others (and against a lock that somebody left).
 
     Raises BusyError where others wrote all the time, RepositoryError where git refuses.
     """
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     while True:
         old = tips(repo)
         with BlobReader(repo) as reader:
@@ -102,10 +109,10 @@ def add(repo: Repo, addition: Addition, run_ids: Mapping[bytes, str], who: str) 
         if time.monotonic() > end:
             raise BusyError(
                 "the notes of this repository are being written by others all the time",
-                why=f"{NOTES} was another each time in {_SECONDS:.0f} seconds",
+                why=f"{NOTES} was another each time in {seconds:.0f} seconds",
                 fix="git mlver runs, later: what could not be noted waits in the journal",
             )
-        time.sleep(random.uniform(0.002, 0.05))
+        time.sleep(0.002 + os.urandom(1)[0] / 5000)  # others wait for another time
 
 
 def _placed(
@@ -207,7 +214,7 @@ def file_line(path: str, data: bytes) -> bytes:
 
 def write_commits(repo: Repo, commits: Mapping[str, Commit]) -> dict[str, str]:
     """Write commits and no ref; ref → id. Raises RepositoryError."""
-    scratch = f"refs/mlver/tmp/{os.getpid()}-{random.getrandbits(32):08x}"
+    scratch = f"refs/mlver/tmp/{os.getpid()}-{os.urandom(4).hex()}"
     when = int(time.time())
     parts = []
     for mark, (ref, commit) in enumerate(commits.items(), 1):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable
 from typing import TypeVar
@@ -63,6 +62,7 @@ class Worktree:
         self._folder = b"\0"
         self._fd = -1
         self._swept: set[bytes] = set()
+        self._checked = b""
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -92,7 +92,8 @@ class Worktree:
 
     def at(self, path: bytes, use: Callable[[bytes, int | None], T]) -> T:
         """`use(name, dir_fd)` for the file at `path`; where the system has no dir_fd, a path."""
-        check_path(path)
+        if path != self._checked:  # a file is looked at several times, one after the other
+            self._checked = check_path(path)
         folder, _, name = path.rpartition(b"/")
         if _HAS_DIR_FD:
             return use(name, self._open_folder(folder))
@@ -149,13 +150,13 @@ class Worktree:
                     write(out)
                     if hasattr(os, "fchmod"):
                         os.fchmod(out, mode)
+                    size = _backdate(out, temporary, folder)
                 finally:
                     os.close(out)
-                _backdate(temporary, folder)
                 if not still():
                     os.unlink(temporary, dir_fd=folder)
                     return None
-                _put(temporary, name, folder)
+                _put(temporary, name, folder, size)
             except BaseException:
                 _unlink_if_there(temporary, folder)
                 raise
@@ -201,7 +202,7 @@ def new_temporary(
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     flags |= getattr(os, "O_NOFOLLOW", 0)
     while True:
-        temporary = os.path.join(os.path.dirname(name), b".mlver-" + secrets.token_hex(6).encode())
+        temporary = os.path.join(os.path.dirname(name), b".mlver-" + os.urandom(6).hex().encode())
         out = os.open(temporary, flags, mode, dir_fd=folder)
         if fcntl is None:
             return temporary, out, None
@@ -223,21 +224,26 @@ def _remove_abandoned(name: bytes, folder: int) -> None:
         os.close(fd)
 
 
-def _backdate(name: bytes, folder: int | None) -> None:
-    """Put the file's time into the second before: git takes an entry as young as the index for
-    doubtful, and would read the whole file again. A later change still shows: it sets a new time.
+def _backdate(out: int, name: bytes, folder: int | None) -> int:
+    """Put the time of the file open at `out` into the second before; its size.
+
+    Git takes an entry as young as the index for doubtful, and would read the whole file again. A
+    later change still shows: it sets a new time.
     """
-    info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    info = os.fstat(out)
     before = info.st_mtime_ns // 1_000_000_000 * 1_000_000_000 - 1
-    os.utime(name, ns=(info.st_atime_ns, before), dir_fd=folder, follow_symlinks=False)
+    if os.utime in os.supports_fd:
+        os.utime(out, ns=(info.st_atime_ns, before))
+    else:
+        os.utime(name, ns=(info.st_atime_ns, before), dir_fd=folder, follow_symlinks=False)
+    return info.st_size
 
 
-def _put(temporary: bytes, name: bytes, folder: int | None) -> None:
+def _put(temporary: bytes, name: bytes, folder: int | None, size: int) -> None:
     """Rename over `name`; where the new file is large, by the way that does not wait for the disk.
 
     Killed between exchange and unlink, the old file is left as a temporary, which is swept.
     """
-    size = os.stat(temporary, dir_fd=folder, follow_symlinks=False).st_size
     if size >= _LARGE and exchange(temporary, name, folder):
         _unlink_if_there(temporary, folder)
     else:

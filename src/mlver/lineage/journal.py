@@ -4,6 +4,8 @@
                   lock          locked (flock) as long as the recorder lives
                   stdout, stderr      what the command wrote, redacted
                   events-<pid>-<n>.jsonl     what the Python API was told, a file a process
+                  opened-<pid>-<n>    what Python's audit hook has told
+                  capture.json        what was asked for; its time is that of the run's start
                   kept/<name>   bytes for the run's folder in git: lock of packages, listings
 
 A record that says `running` while nobody holds the lock is of a run that was killed: a lock, not a
@@ -16,16 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlver import system
 from mlver.errors import CorruptContent, LocalIOError
 from mlver.model import run as records
+from mlver.model.digest import digest_of
 from mlver.model.run import Run
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Entry:
 
     def write(self, run: Run) -> None:
         """Put the record in place, in one step. Raises LocalIOError."""
-        fresh = self.file(b"." + secrets.token_hex(4).encode())
+        fresh = self.file(b"." + os.urandom(4).hex().encode())
         try:
             with open(fresh, "xb") as file:
                 file.write(run.encode() + b"\n")
@@ -76,6 +77,14 @@ class Entry:
         if run.status == "running" and not self.is_alive():
             return replace(run, status="killed", ended=run.ended or _last_sign(self))
         return run
+
+    def left(self) -> tuple[Run, bool]:
+        """For whoever has taken it: the record, and whether its recorder was killed (then it says
+        so). Raises CorruptContent."""
+        run = self.read()
+        if run.status != "running":
+            return run, False
+        return replace(run, status="killed", ended=run.ended or _last_sign(self)), True
 
     def take(self) -> bool:
         """Become the one who may write; False where another one is."""
@@ -118,7 +127,12 @@ class Entry:
         """The run is a note now: its folder goes, the record first."""
         with contextlib.suppress(OSError):
             os.unlink(self.file(RECORD))
-        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in (self.file(KEPT), self.path):  # by hand: shutil brings every compressor
+            with contextlib.suppress(OSError):
+                for name in os.listdir(folder):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(folder, name))
+                os.rmdir(folder)
         self.release()
 
     def keep(self, name: str, data: bytes) -> None:
@@ -178,9 +192,31 @@ def entries(store_dir: bytes) -> Iterator[Entry]:
             yield Entry(os.path.join(store_dir, FOLDER, name))
 
 
+_OWN = b".own"
+
+
+def mark_own(store_dir: bytes, lines: Iterable[bytes]) -> None:
+    """Note that these records were made here, by this user: a record that came by fetch may claim
+    any actor and any id, but not this file. Best effort: what is not in it is asked about."""
+    text = b"".join(digest_of(line).hex().encode() + b"\n" for line in lines)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.join(store_dir, FOLDER), exist_ok=True)
+        with open(os.path.join(store_dir, FOLDER, _OWN), "ab", buffering=0) as file:
+            file.write(text)
+
+
+def is_own(store_dir: bytes, line: bytes) -> bool:
+    """True for a record that was made in this clone."""
+    try:
+        with open(os.path.join(store_dir, FOLDER, _OWN), "rb") as file:
+            return digest_of(line).hex().encode() + b"\n" in file.read()
+    except OSError:
+        return False
+
+
 def new_id() -> str:
     """An id for a run that starts now."""
-    return records.new_run_id(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+    return records.new_run_id(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 def now() -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlver.errors import CorruptContent
 from mlver.model.digest import SIZE, Digest, keyed_digest
@@ -34,8 +34,7 @@ _LIST_MIN, _LIST_MAX = 128, 4096
 _LIST_MASK = 0x3FF  # on average one cut in 1024 rows
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """`rows` of the blob itself (depth 0), or of its list chunks (depth 1). `size` in bytes."""
 
     size: int

@@ -23,8 +23,8 @@ MAX_LINE = 64 * 1024
 """Bytes; what is longer is moved to listings by the writer, and skipped by a reader."""
 
 _RUN_ID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
-_OID = re.compile(r"\Ablake3:([0-9a-f]{64})\Z")
 _MAX_DEPTH = 32
+_NESTING = (dict, list)
 _T = TypeVar("_T")
 
 
@@ -147,29 +147,39 @@ def parse(line: bytes) -> Run:
     if len(line) > MAX_LINE:
         raise CorruptContent("a run's record is too long", why=f"{len(line)} bytes")
     try:
-        value = json.loads(line, parse_constant=_no_constant)
+        value = _JSON.decode(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptContent("a run's record is no JSON", why=str(error)[:200]) from error
-    return from_json(value)
-
-
-def from_json(value: Any) -> Run:
-    """The run that JSON values describe. Raises CorruptContent."""
-    try:
-        return _run(value)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CorruptContent("a run's record cannot be understood", why=str(error)[:200]) from error
+    brackets = line.count(b"[") + line.count(b"{")
+    return _understood(value, brackets >= _MAX_DEPTH)
 
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
 
 
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
+"""Made once: `json.loads` makes one a call where it is given an option."""
+
+
+def from_json(value: Any) -> Run:
+    """The run that JSON values describe. Raises CorruptContent."""
+    return _understood(value, True)
+
+
+def _understood(value: Any, may_be_deep: bool) -> Run:
+    try:
+        if may_be_deep:
+            _check_depth(_as(value, dict), _MAX_DEPTH)
+        return _run(value)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CorruptContent("a run's record cannot be understood", why=str(error)[:200]) from error
+
+
 def _run(value: Any) -> Run:
     members = dict(_as(value, dict))
     if members.pop("schema") != SCHEMA:
         raise ValueError("it is of another schema")
-    _check_depth(members, _MAX_DEPTH)
     run_id, status = _as(members.pop("run_id"), str), members.pop("status")
     if not is_run_id(run_id):
         raise ValueError("its run_id is no UUID of version 7")
@@ -206,22 +216,26 @@ def _run(value: Any) -> Run:
 
 
 def _artifacts(value: Any) -> tuple[Artifact, ...]:
-    return tuple(
-        Artifact(
+    found = []
+    for item in _as(value, list):
+        oid, get = item.get("oid"), item.get
+        artifact = Artifact(
             _as(item["path"], str),
-            None if item.get("oid") is None else _oid(item["oid"]),
-            _size(item.get("size", 0)),
-            _as(item.get("role", "data"), str),
-            _as(item.get("found", "declared"), str),
+            None if oid is None else _oid(oid),
+            _size(get("size", 0)),
+            get("role", "data"),
+            get("found", "declared"),
         )
-        for item in _as(value, list)
-    )
+        if type(artifact.role) is not str or type(artifact.found) is not str:
+            raise TypeError("an artifact's role and found are texts")
+        found.append(artifact)
+    return tuple(found)
 
 
 def artifacts_from_listing(data: bytes) -> tuple[Artifact, ...]:
     """The artifacts of a listing (a JSON list of them). Raises CorruptContent."""
     try:
-        return _artifacts(json.loads(data, parse_constant=_no_constant))
+        return _artifacts(_JSON.decode(data.decode("utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CorruptContent(
             "a run's listing cannot be understood", why=str(error)[:200]
@@ -233,10 +247,10 @@ def _each(value: Any, kind: type[_T]) -> dict[str, _T]:
 
 
 def _oid(value: Any) -> Digest:
-    match = _OID.match(_as(value, str))
-    if match is None:
+    text = _as(value, str)
+    if len(text) != 71 or not text.startswith("blake3:"):
         raise ValueError("an oid is blake3: and 64 hex digits")
-    return from_hex(match[1])
+    return from_hex(text[7:])
 
 
 def _size(value: Any) -> int:
@@ -247,15 +261,22 @@ def _size(value: Any) -> int:
 
 
 def _as(value: Any, kind: type[_T]) -> _T:
+    if type(value) is kind:
+        return value
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}")
     return value
 
 
-def _check_depth(value: Any, left: int) -> None:
-    if left == 0:
-        raise ValueError("it nests too deep")
-    children = value.values() if isinstance(value, dict) else value
-    for child in children:
-        if isinstance(child, dict | list):
-            _check_depth(child, left - 1)
+def _check_depth(value: Any, most: int) -> None:
+    level = [value]
+    for _ in range(most):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if type(child) in _NESTING
+        ]
+        if not level:
+            return
+    raise ValueError("it nests too deep")

@@ -54,6 +54,11 @@ class Remote(Protocol):
     def url(self) -> str:
         """The address as a person would write it, without credentials."""
 
+    @property
+    def hidden(self) -> int:
+        """How many deletes only hid the object, since the server keeps old versions of it."""
+        return 0
+
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Exactly `length` bytes from `start` (to the end where None). Raises NotFound."""
 
@@ -85,6 +90,7 @@ class Capabilities:
     place: str
     conditional_put: bool
     content_md5: bool
+    signed_body: bool
     ranges: bool
     consistent_listing: bool
 

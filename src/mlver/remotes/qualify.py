@@ -100,11 +100,14 @@ def _probed(remote: Probed) -> Iterator[Check]:
         yield Check("the server's own guards", "failed", f"{error.what}: {error.why}")
         return
     seconds = time.monotonic() - began
+    broken = "ignored: another digest guards what is sent"
+    if not found.content_md5 and not found.signed_body:
+        broken = "ignored: what breaks on the way up is found by readers"
     for name, kept, otherwise in (
         ("the server refuses to replace (If-None-Match)", found.conditional_put,
          "ignored or refused: a key is looked for before it is written"),
-        ("the server refuses a wrong Content-MD5", found.content_md5,
-         "ignored: what breaks on the way up is found by readers"),
+        ("the server refuses a wrong Content-MD5", found.content_md5, broken),
+        ("the server refuses a body that is not the signed one", found.signed_body, broken),
     ):  # fmt: skip
         yield Check(name, "ok" if kept else "warning", "" if kept else otherwise, seconds / 2)
 

@@ -47,6 +47,11 @@ class RetryRemote(Remote):
         """See `Remote.url`."""
         return self._inner.url
 
+    @property
+    def hidden(self) -> int:
+        """See `Remote.hidden`."""
+        return self._inner.hidden
+
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """See `Remote.read`."""
         return self._tried(lambda: self._inner.read(name, start, length))

@@ -67,6 +67,12 @@ class S3Remote(Remote):
         self._connected: tuple[int, Any] | None = None
         self._refuses_conditions = False
         self._bucket_answered = False
+        self._hidden = 0
+
+    @property
+    def hidden(self) -> int:
+        """See `Remote.hidden`: a versioned bucket (Object Lock needs one) writes a marker."""
+        return self._hidden
 
     @property
     def url(self) -> str:
@@ -134,7 +140,9 @@ class S3Remote(Remote):
         check_name(name)
         if not self._is_conditional() and self.size(name) is not None:
             return False
-        words = {**self.key(name), **self._retention(name), "ContentMD5": content_md5(parts)}
+        words = {**self.key(name), **self._retention(name)}
+        if "ObjectLockMode" in words or not self._signs_bodies():  # AWS asks for it with a lock
+            words["ContentMD5"] = content_md5(parts)
         try:
             # Also where it is not known whether the server heeds it: then it did no harm.
             return self._put(name, {**words, "IfNoneMatch": "*"}, parts)
@@ -157,7 +165,8 @@ class S3Remote(Remote):
         check_name(name)
         with self._explained("delete", name):
             try:
-                self.client().delete_object(**self.key(name))
+                answer = self.client().delete_object(**self.key(name))
+                self._hidden += bool(answer.get("DeleteMarker"))
             except client_error() as error:
                 if code_of(error) != "NoSuchKey":
                     raise
@@ -238,6 +247,7 @@ class S3Remote(Remote):
                 if status_of(error) in (403, 405, 501):
                     return False
                 raise
+        self._hidden += sum(bool(row.get("DeleteMarker")) for row in answer.get("Deleted", []))
         left = undeleted(answer, keys)
         if left:
             # One of them alone, for its own words; where that now goes well, the batch is repeated.
@@ -275,6 +285,12 @@ class S3Remote(Remote):
         if self._refuses_conditions or not self.settings.conditional_put:
             return False
         return self.settings.seen_at(self.client().meta.endpoint_url)
+
+    def _signs_bodies(self) -> bool:
+        """Was this very server seen to refuse a body that is not the signed one?"""
+        return bool(self.settings.signed_body) and self.settings.seen_at(
+            self.client().meta.endpoint_url
+        )
 
     def _is_missing(self, error: Exception) -> bool:
         """Does the answer say that the bucket is there, and the key is not?"""

@@ -52,10 +52,11 @@ class PartsBody:
             self._part += 1
         return self._at
 
-    def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, fewer at the end; all that is left where negative."""
+    def read(self, size: int = -1) -> bytes | memoryview:
+        """The next `size` bytes, fewer at the end; all that is left where negative. What lies in
+        one part is not copied."""
         wanted = self._size - self._at if size < 0 else size
-        pieces = []
+        pieces: list[memoryview] = []
         while wanted and self._part < len(self._views):
             piece = self._views[self._part][self._inside : self._inside + wanted]
             pieces.append(piece)
@@ -64,4 +65,4 @@ class PartsBody:
             self._at += piece.nbytes
             if self._inside == self._views[self._part].nbytes:
                 self._part, self._inside = self._part + 1, 0
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -29,21 +29,31 @@ def connect(
 
     session = botocore.session.Session(profile=settings.profile)
     timeouts = {"connect_timeout": connect_timeout, "read_timeout": read_timeout}
-    client = _client(session, settings, settings.content_md5 is True, timeouts)
-    if settings.content_md5 and not settings.seen_at(client.meta.endpoint_url):
-        client = _client(session, settings, False, timeouts)
+    signs = _signs_bodies(settings)
+    client = _client(session, settings, signs, timeouts)
+    if signs is not None and not settings.seen_at(client.meta.endpoint_url):
+        client = _client(session, settings, None, timeouts)
     client.meta.events.register("before-call.s3.DeleteObjects", _md5_of_body)
     return client
 
 
+def _signs_bodies(settings: S3Settings) -> bool | None:
+    """Is a body's SHA-256 a part of its signature? None: as botocore has it, over http alone.
+
+    One digest of every byte is enough where the server was seen to check it: that one, since
+    processors have instructions for it; else Content-MD5, which is signed itself.
+    """
+    if settings.signed_body:
+        return True
+    return False if settings.content_md5 else None
+
+
 def _client(
-    session: Any, settings: S3Settings, md5_is_checked: bool, timeouts: dict[str, float]
+    session: Any, settings: S3Settings, signs: bool | None, timeouts: dict[str, float]
 ) -> Any:
     from botocore.config import Config
 
-    # Over plain http botocore signs each body by its SHA-256. Where the server checks Content-MD5,
-    # which is signed itself, that would be a second digest of every byte, for nothing.
-    signing = {"payload_signing_enabled": False} if md5_is_checked else {}
+    signing = {} if signs is None else {"payload_signing_enabled": signs}
     return session.create_client(
         "s3",
         region_name=settings.region,

@@ -30,7 +30,8 @@ _MODES = ("GOVERNANCE", "COMPLIANCE")
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """One remote's settings. `conditional_put`, `content_md5`: what a probe of `probed` found."""
+    """One remote's settings. `conditional_put`, `content_md5`, `signed_body`: what a probe of
+    `probed` found."""
 
     url: str
     bucket: str
@@ -43,6 +44,7 @@ class S3Settings:
     retention_mode: str = _MODES[0]
     conditional_put: bool | None = None
     content_md5: bool | None = None
+    signed_body: bool | None = None
     probed: str = ""
 
     def seen_at(self, endpoint: str | None) -> bool:
@@ -73,6 +75,7 @@ def parse(url: str, options: Mapping[str, str]) -> S3Settings:
         retention_mode=_mode(options.get("retentionmode", _MODES[0])),
         conditional_put=_flag(options.get("conditionalput")),
         content_md5=_flag(options.get("contentmd5")),
+        signed_body=_flag(options.get("signedbody")),
         probed=options.get("probed", ""),
     )
 

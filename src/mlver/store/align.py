@@ -42,7 +42,10 @@ class Aligner:
 
     def base_for(self, start: int, length: int) -> Digest | None:
         """The old chunk that a new one at `start` replaces, or None past the old one's end."""
-        middle = start + length // 2 + self._shift
+        return self.covering(start + length // 2 + self._shift)
+
+    def covering(self, middle: int) -> Digest | None:
+        """The old chunk that has this byte of the old version, or None outside of it."""
         if not self._ids or not 0 <= middle < self._end:
             return None
         return self._ids[bisect_right(self._starts, middle) - 1]

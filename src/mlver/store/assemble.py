@@ -11,18 +11,20 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mlver.errors import CorruptContent, MissingContent
+from mlver.errors import CorruptContent, MissingContent, MlverError
 from mlver.model.digest import Digest, short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
 from mlver.store import files
 from mlver.store.chunker import MAX
 from mlver.store.index import Location
-from mlver.store.local import LocalStore, batched, split_record
-from mlver.store.record import CHUNK, HEADER, Buffer
+from mlver.store.local import LocalStore, batched
+from mlver.store.record import CHUNK, HEADER, Buffer, split_record
+
+if TYPE_CHECKING:  # it loads logging: 5 ms that every filter would pay
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 RUN = 2 * 1024 * 1024
 """A run of records is read at once up to about this many bytes."""
@@ -30,21 +32,23 @@ _AHEAD = 4
 _BUFFER = RUN + MAX + HEADER
 
 
-@dataclass(slots=True)
 class _Run:
-    """Records that follow one another in one pack."""
+    """Records that follow one another in one pack; `ids`: id, offset in the run, length of header
+    and payload."""
 
-    pack: str
-    offset: int
-    length: int
-    ids: list[tuple[Digest, int, int]]  # id, offset in the run, length of header and payload
+    __slots__ = ("ids", "length", "offset", "pack")
+
+    def __init__(self, pack: str, offset: int, first: Digest, length: int) -> None:
+        self.pack, self.offset, self.length = pack, offset, length
+        self.ids = [(first, 0, length)]
 
 
 def read_blob(store: LocalStore, pointer: Pointer) -> Buffer:
     """A blob that fits memory, whole and verified. Raises MissingContent, CorruptContent."""
     place = store.locate(pointer.oid)
     if place is not None:
-        data: Buffer = store.chunk(pointer.oid)
+        header, payload = store.record_at(place, pointer.oid)
+        data = store.codec().decode(header, payload, store.full_chunk)
     else:
         data = b"".join(_bounded(store, pointer))
     if len(data) != pointer.size:
@@ -71,29 +75,38 @@ def stream_blob(
     Raises MissingContent, CorruptContent; the latter also after everything was yielded (another
     size than the pointer's), so that nothing is complete before the iterator has ended.
     """
+    rows = stream_rows(store, store.rows(pointer), pool)
+    yield from of_size(pointer.size, rows, _mismatch(pointer))
+
+
+def of_size(
+    wanted: int, stream: Iterable[list[Buffer]], error: MlverError
+) -> Iterator[list[Buffer]]:
+    """The same; `error` is raised as soon as it is longer, and at its end where it is shorter."""
     size = 0
-    for parts in stream_rows(store, store.rows(pointer), pool):
+    for parts in stream:
         size += sum(map(len, parts))
-        if size > pointer.size:  # a forged recipe must not fill the disk first
-            raise _mismatch(pointer)
+        if size > wanted:  # a forged recipe must not fill the disk first
+            raise error
         yield parts
-    if size != pointer.size:
-        raise _mismatch(pointer)
+    if size != wanted:
+        raise error
 
 
 def stream_rows(
-    store: LocalStore, rows: Iterable[Row], pool: ThreadPoolExecutor
+    store: LocalStore, rows: Iterable[Row], pool: ThreadPoolExecutor, *, check: bool = True
 ) -> Iterator[list[Buffer]]:
     """The chunks of `rows` in order, each verified, decoded some runs ahead on `pool`.
 
-    What is yielded is valid until the next is asked for: its memory is used again.
+    Not `check`: they are not, for the caller hashes the whole. What is yielded is valid until the
+    next is asked for: its memory is used again.
     """
     pending: deque[Future[tuple[list[Buffer], bytearray]]] = deque()
     spare: list[bytearray] = []  # fresh memory for each run would cost more than the reading
     try:
         for run in _runs(store, rows):
             buffer = spare.pop() if spare else bytearray(_BUFFER)
-            pending.append(pool.submit(_decode_run, store, run, buffer))
+            pending.append(pool.submit(_decode_run, store, run, buffer, check))
             if len(pending) > _AHEAD:
                 parts, buffer = pending.popleft().result()
                 yield parts
@@ -121,8 +134,7 @@ def _runs(store: LocalStore, rows: Iterable[Row]) -> Iterator[_Run]:
             continue
         if run is not None:
             yield run
-        size = HEADER + place.stored
-        run = _Run(place.pack, place.offset, size, [(digest, 0, size)])
+        run = _Run(place.pack, place.offset, digest, HEADER + place.stored)
     if run is not None:
         yield run
 
@@ -137,8 +149,10 @@ def _extend(run: _Run, digest: Digest, place: Location) -> bool:
     return True
 
 
-def _decode_run(store: LocalStore, run: _Run, buffer: bytearray) -> tuple[list[Buffer], bytearray]:
-    """The run's chunks, verified; those stored raw are views of `buffer`."""
+def _decode_run(
+    store: LocalStore, run: _Run, buffer: bytearray, check: bool
+) -> tuple[list[Buffer], bytearray]:
+    """The run's chunks, verified if asked for; those stored raw are views of `buffer`."""
     if run.length > len(buffer):  # one record longer than a chunk of ours can be
         buffer = bytearray(run.length)
     data = store.read_span_into(run.pack, run.offset, memoryview(buffer)[: run.length])
@@ -146,7 +160,7 @@ def _decode_run(store: LocalStore, run: _Run, buffer: bytearray) -> tuple[list[B
     parts = []
     for digest, start, size in run.ids:
         header, payload = split_record(data[start : start + size], digest, CHUNK)
-        parts.append(decode(header, payload, store.full_chunk))
+        parts.append(decode(header, payload, store.full_chunk, check=check))
     return parts, buffer
 
 

@@ -18,15 +18,25 @@ from mlver.store.encode import Encoder
 from mlver.store.local import LocalStore
 from mlver.store.record import RECIPE
 from mlver.store.session import Session
+from mlver.store.tensors import Layout, begin_of, layout_of
 from mlver.store.windows import WindowReader
 
 
 class BlobWriter:
     """What is known of the blob being added: its rows so far, and the version it replaces."""
 
-    def __init__(self, store: LocalStore, session: Session, previous: Pointer | None) -> None:
+    def __init__(
+        self,
+        store: LocalStore,
+        session: Session,
+        previous: Pointer | None,
+        layout: Layout | None = None,
+    ) -> None:
+        """`layout`: where its tensors lie, if it has any."""
         self._store, self._session = store, session
         self._previous = previous
+        self._layout = layout
+        self._old_layout = None if layout is None else self._layout_of(previous)
         self._aligner = Aligner(self._rows_of(previous))
         self._encoder = Encoder(store)
         self._claimed: set[Digest] = set()
@@ -40,6 +50,19 @@ class BlobWriter:
             return list(self._store.rows(previous))
         except MlverError:
             return ()  # not here: then there is nothing to take deltas against
+
+    def _layout_of(self, pointer: Pointer | None) -> Layout | None:
+        """Where the tensors of the old version lie; its header is read, and no more."""
+        head = b""
+        try:
+            for digest, _ in () if pointer is None else self._store.rows(pointer):
+                head += self._store.chunk(digest)
+                begin = begin_of(head)
+                if begin is None or begin <= len(head):
+                    break
+        except MlverError:
+            return None
+        return layout_of(head)
 
     def take(self, digest: Digest, start: int, length: int, stored: Container[bytes] = ()) -> bool:
         """Note the next chunk of the blob; True if it has to be stored: not among `stored`."""
@@ -63,25 +86,45 @@ class BlobWriter:
 
     def base(self, start: int, length: int) -> Digest | None:
         """The full chunk that the new chunk at `start` can be a delta against."""
-        found = self._aligner.base_for(start, length)
+        place = self._old_place(start)
+        if place is None:
+            found = self._aligner.base_for(start, length)
+        else:
+            found = self._aligner.covering(place + length // 2)
         return None if found is None else self._store.base_of_chunk(found)
+
+    def _old_place(self, start: int) -> int | None:
+        """Where the old version has the tensor that is at `start`, however far it was moved."""
+        region = self._layout.region(start) if self._layout else None
+        if region is None or self._old_layout is None:
+            return None
+        old = self._old_layout.start_of(region.name)
+        return None if old is None else old + start - region.start
+
+    def width(self, start: int) -> int:
+        """The width of the floats of which the chunk at `start` consists, else 0."""
+        return self._layout.width(start) if self._layout else 0
 
     def store_chunk(self, digest: Digest, data: memoryview, start: int) -> None:
         """Store one chunk now, unless it is known."""
         if not self._session.has(digest):
             base = self.base(start, len(data))
-            self._session.append([self._encoder.record(digest, data, base)])
+            record = self._encoder.record(digest, data, base, width=self.width(start))
+            self._session.append([record])
 
     def encode(
         self,
-        new: list[tuple[Digest, memoryview, Digest | None]],
+        new: list[tuple[Digest, memoryview, Digest | None, int]],
         reader: WindowReader,
         buffer: bytearray,
     ) -> None:
         """Encode and append a window's new chunks (on a pool thread)."""
         try:
             self._session.append(
-                [self._encoder.record(digest, data, base) for digest, data, base in new]
+                [
+                    self._encoder.record(digest, data, base, width=width)
+                    for digest, data, base, width in new
+                ]
             )
         finally:
             reader.recycle(buffer)

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 from mlver.errors import BusyError, LocalIOError
@@ -83,6 +84,14 @@ def _read_full(fd: int, length: int) -> bytes:
             break
         data += more
     return data
+
+
+def mark_used(fd: int) -> None:
+    """Say that this file was used now: as its time of last access, whatever the mount says of
+    those. Where it cannot be set, it is as if the file had not been used."""
+    if os.utime in os.supports_fd:
+        with contextlib.suppress(OSError):
+            os.utime(fd, ns=(time.time_ns(), os.fstat(fd).st_mtime_ns))
 
 
 _IOV_MAX = 512

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mlver.errors import BusyError
+from mlver.model.digest import SIZE, Digest
 from mlver.store.pack import Entry
-from mlver.store.record import MAX_RAW, MAX_STORED
+from mlver.store.record import BASED, MAX_RAW, MAX_STORED, RECIPE
 
 SEALED, CHECKED = -1, -2
 """Instead of an offset: the footer was read; every record was read and verified."""
@@ -37,8 +38,9 @@ pragma user_version = {_VERSION};
 
 # Of several copies of a record: one that stands alone before a delta (it may be somebody's base,
 # and a base must not be a delta), then the newest.
-_BEST = "codec = 2, pack desc, offset desc"
-_BEST_LAST = "codec = 2 desc, pack, offset"
+_IS_BASED = f"codec in ({', '.join(map(str, sorted(BASED)))})"
+_BEST = f"{_IS_BASED}, pack desc, offset desc"
+_BEST_LAST = f"{_IS_BASED} desc, pack, offset"
 
 
 class Location(NamedTuple):
@@ -149,6 +151,19 @@ class Index:
                 if pack in self._names:
                     found[digest] = _location(self._names[pack], place)
         return found
+
+    def recipes(self) -> list[Digest]:
+        """The id of every recipe, each once."""
+        rows = self._db.execute(f"select distinct id from records where kind = {RECIPE:d}")
+        return [Digest(row[0]) for row in rows if isinstance(row[0], bytes) and len(row[0]) == SIZE]
+
+    def deltas(self) -> list[Location]:
+        """Where every record lies that needs a base."""
+        self.packs()
+        rows = self._db.execute(
+            f"select pack, offset, stored, raw, codec from records where {_IS_BASED}"
+        )
+        return [_location(self._names[row[0]], row[1:]) for row in rows if row[0] in self._names]
 
     def enter(
         self, name: str, entries: Iterable[Entry], upto: int, *, replace: bool = False

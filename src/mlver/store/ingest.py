@@ -17,7 +17,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, MissingContent
 from mlver.model.digest import Digest, digest_of
@@ -29,7 +30,11 @@ from mlver.store.local import LocalStore
 from mlver.store.pack import NewRecord
 from mlver.store.record import RECIPE
 from mlver.store.session import Session
-from mlver.store.windows import WINDOW, ReadInto, Window, WindowReader, fill
+from mlver.store.tensors import Layout, layout_of
+from mlver.store.windows import WINDOW, Cut, ReadInto, Window, WindowReader, fill
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _QUEUE = 1024 * 1024
 
@@ -92,8 +97,9 @@ class Ingest:
             return pointer
         if self._is_whole(pointer):
             return pointer
-        lengths = self._cutter().cut(data)
-        blob = BlobWriter(self.store, self.session, previous())
+        layout = layout_of(data)
+        lengths = self._cutter(layout)(data, 0)
+        blob = BlobWriter(self.store, self.session, previous(), layout)
         if len(lengths) == 1:
             blob.store_chunk(pointer.oid, data, 0)
             return pointer
@@ -118,8 +124,9 @@ class Ingest:
             return False
 
     def _add_long(self, read_into: ReadInto, previous: Callable[[], Pointer | None]) -> Pointer:
-        blob = BlobWriter(self.store, self.session, previous())
-        reader = WindowReader(read_into, self._first, WINDOW, self._cutter())
+        layout = layout_of(memoryview(self._first))
+        blob = BlobWriter(self.store, self.session, previous(), layout)
+        reader = WindowReader(read_into, self._first, WINDOW, self._cutter(layout))
         hashed: deque[tuple[Window, Future[list[Digest]]]] = deque()
         stored: deque[Future[None]] = deque()
         try:
@@ -156,8 +163,9 @@ class Ingest:
         stored_ids = self.session.stored(digests)
         for digest, (start, length) in zip(digests, window.spans, strict=True):
             if blob.take(digest, window.offset + start, length, stored_ids):
-                base = blob.base(window.offset + start, length)
-                new.append((digest, window.view(start, length), base))
+                place = window.offset + start
+                base, width = blob.base(place, length), blob.width(place)
+                new.append((digest, window.view(start, length), base, width))
         if new:
             stored.append(self._threads().submit(blob.encode, new, reader, window.buffer))
         else:
@@ -165,13 +173,18 @@ class Ingest:
         while len(stored) > self._workers:
             stored.popleft().result()
 
-    def _cutter(self) -> Chunker:
+    def _cutter(self, layout: Layout | None) -> Cut:
         if self._chunker is None:
             self._chunker = Chunker()
-        return self._chunker
+        if layout is not None:
+            return partial(layout.cut, self._chunker)
+        chunker = self._chunker
+        return lambda data, _offset: chunker.cut(data)
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # only a long blob needs it
+
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="mlver-ingest")
         return self._pool
 

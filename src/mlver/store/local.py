@@ -27,7 +27,17 @@ from mlver.model.recipe import Recipe, Row, decode, decode_rows
 from mlver.store import files, pack, recovery
 from mlver.store.index import CHECKED, DAMAGED, SEALED, Index, Location, busy, is_busy
 from mlver.store.names import SUFFIX, boot_of, new_incoming_file, pack_name, packs_in, this_boot
-from mlver.store.record import CHUNK, DELTA, HEADER, RECIPE, Buffer, Codec, Header, decode_header
+from mlver.store.record import (
+    CHUNK,
+    HEADER,
+    RECIPE,
+    Buffer,
+    Codec,
+    Header,
+    needs_base,
+    split_record,
+)
+from mlver.store.users import Users
 
 T = TypeVar("T")
 
@@ -48,8 +58,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._paths: dict[str, bytes] = {}  # where packs were last found
-        self._users_fd = -1
-        self._is_alone = False
+        self._users = Users(root)
 
     # -- opening and closing ---------------------------------------------------------------
 
@@ -58,29 +67,21 @@ class LocalStore:
 
         `exclusive`: alone. Raises BusyError where others hold it; then it is not held at all.
         """
-        if self._users_fd >= 0:
-            if self._is_alone or not exclusive:
-                return
-            os.close(self._users_fd)
-            self._users_fd = -1
-        with files.disk_errors("opening the store", self.root):
-            os.makedirs(self.packs_dir, exist_ok=True)
-            os.makedirs(self.incoming_dir, exist_ok=True)
-            fd = os.open(os.path.join(self.root, b"users"), files.LOCKFILE, 0o644)
-        if not files.lock(fd, shared=not exclusive, wait=not exclusive):
-            os.close(fd)
-            raise files.busy(
-                "the store is in use", "wait for the other git command to end, then run this again"
-            )
-        self._users_fd, self._is_alone = fd, exclusive
+        if not self._users.holds:
+            with files.disk_errors("opening the store", self.root):
+                os.makedirs(self.packs_dir, exist_ok=True)
+                os.makedirs(self.incoming_dir, exist_ok=True)
+        self._users.hold(alone=exclusive)
+
+    def share(self) -> None:
+        """Let others in again, once the work that had to be alone is done."""
+        self._users.share()
 
     def close(self) -> None:
         """Release the index and the lock."""
         with self._lock:
             self._drop_index()
-        if self._users_fd >= 0:
-            os.close(self._users_fd)
-            self._users_fd = -1
+        self._users.release()
 
     def __enter__(self) -> LocalStore:
         return self
@@ -225,19 +226,20 @@ class LocalStore:
         )
 
     def _first_absent(self, rows: Iterable[Row]) -> Digest | None:
+        absent: Digest | None = None
         for batch in batched(rows):
             found = self.locate_many([digest for digest, _ in batch])
-            for digest, _ in batch:
+            for digest, _ in batch:  # to the end: every delta that is no use has to be forgotten
                 if not self._usable_at(digest, found.get(digest)):
-                    return digest
-        return None
+                    absent = absent or digest
+        return absent
 
     def locate_many(self, digests: Sequence[Digest]) -> dict[bytes, Location]:
         """Where chunks lie, asked in one go; those that are not here are left out."""
         return self._with_index(lambda index: index.find_many(digests, CHUNK))
 
     def _usable_at(self, digest: Digest, place: Location | None) -> bool:
-        if place is None or place.codec != DELTA:
+        if place is None or not needs_base(place.codec):
             return place is not None
         base = self.base_of_chunk(digest)
         if base is not None and self.locate(base) is not None:
@@ -245,6 +247,14 @@ class LocalStore:
         with contextlib.suppress(BusyError):
             self.forget(digest)
         return False
+
+    def recipes(self) -> list[Digest]:
+        """The oid of every blob whose recipe is here."""
+        return self._with_index(lambda index: index.recipes())
+
+    def deltas(self) -> list[Location]:
+        """Where every chunk lies that needs a base."""
+        return self._with_index(lambda index: index.deltas())
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -282,6 +292,8 @@ class LocalStore:
             try:
                 path = self._paths.get(name) or self.pack_path(name)
                 fd = os.open(path, files.READ)
+                if name not in self._paths and not self._read_only:
+                    files.mark_used(fd)
                 self._paths[name] = path
                 break
             except FileNotFoundError:
@@ -304,6 +316,12 @@ class LocalStore:
         place = self.locate(digest, kind)
         if place is None:
             raise MissingContent(f"content {short(digest)} is not in this store")
+        return self.record_at(place, digest, kind)
+
+    def record_at(
+        self, place: Location, digest: Digest, kind: int = CHUNK
+    ) -> tuple[Header, Buffer]:
+        """As `record`, where its place is known already. Raises CorruptContent."""
         data = self.read_span(place.pack, place.offset, HEADER + place.stored)
         return split_record(data, digest, kind)
 
@@ -315,7 +333,7 @@ class LocalStore:
     def full_chunk(self, digest: Digest) -> Buffer:
         """A base's bytes, verified; CorruptContent if it is itself a delta."""
         header, payload = self.record(digest)
-        if header.codec == DELTA:
+        if needs_base(header.codec):
             raise CorruptContent(f"the base {short(digest)} is itself a delta")
         return self.codec().decode(header, payload, self.full_chunk)
 
@@ -324,7 +342,7 @@ class LocalStore:
         place = self.locate(digest)
         if place is None:
             return None
-        if place.codec != DELTA:
+        if not needs_base(place.codec):
             return digest
         with contextlib.suppress(MlverError):
             return Digest(self.read_span(place.pack, place.offset + HEADER, 32))
@@ -387,15 +405,6 @@ def batched(rows: Iterable[Row], size: int = 500) -> Iterator[list[Row]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def split_record(data: Buffer, digest: Digest, kind: int) -> tuple[Header, Buffer]:
-    """Header and payload of the record in `data`, which must be that of `digest`."""
-    header = decode_header(data)
-    payload = memoryview(data)[HEADER : HEADER + header.stored]
-    if header.id != digest or header.kind != kind or len(payload) != header.stored:
-        raise CorruptContent(f"the index names another record than {short(digest)}")
-    return header, payload
 
 
 def _footer_or_scan(fd: int, upto: int) -> tuple[list[pack.Entry], int]:

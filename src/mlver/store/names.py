@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 from mlver.store import files
 
@@ -35,11 +34,11 @@ _BOOT: list[str] = []
 def this_boot() -> str:
     if not _BOOT:
         # Where the system cannot name its boot, nothing unsynced is believed: a new name each time.
-        _BOOT.append(files.boot_id() or secrets.token_hex(8))
+        _BOOT.append(files.boot_id() or os.urandom(8).hex())
     return _BOOT[0]
 
 
 def new_incoming_file() -> tuple[str, bytes]:
     """A fresh pack name, and its file name in incoming/."""
-    name = secrets.token_hex(10)
+    name = os.urandom(10).hex()
     return name, f"{name}-{this_boot()}".encode() + SUFFIX

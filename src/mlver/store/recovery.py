@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mlver.errors import CorruptContent, MissingContent
 from mlver.model import recipe
 from mlver.store import files, pack
-from mlver.store.record import DELTA, HEADER, RECIPE
+from mlver.store.record import HEADER, RECIPE, needs_base
 
 if TYPE_CHECKING:
     from mlver.store.local import LocalStore
@@ -35,7 +35,7 @@ def checked(store: LocalStore, path: bytes, passing: str) -> list[pack.Entry]:
         return [
             entry
             for entry in pack.scan(fd)
-            if (entry.header.codec == DELTA) == (passing is DELTAS) and _verifies(store, fd, entry)
+            if needs_base(entry.header.codec) == (passing is DELTAS) and _verifies(store, fd, entry)
         ]
     finally:
         os.close(fd)

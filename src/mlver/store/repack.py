@@ -15,8 +15,8 @@ from mlver.errors import MlverError
 from mlver.model import recipe
 from mlver.model.digest import Digest
 from mlver.store import files, pack, recovery
-from mlver.store.local import LocalStore, split_record
-from mlver.store.record import RECIPE
+from mlver.store.local import LocalStore
+from mlver.store.record import RECIPE, split_record
 from mlver.store.session import Session
 
 Key = tuple[Digest, int]

@@ -10,26 +10,27 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from mlver.model.digest import Digest, Hasher
-from mlver.store.chunker import MAX, Chunker, spans
+from mlver.model.digest import Hasher
+from mlver.store.chunker import MAX, spans
 
 ReadInto = Callable[[memoryview], int]
 """Fills the view from its start; returns how many bytes, 0 only at the end."""
+
+Cut = Callable[[memoryview, int], list[int]]
+"""The lengths of the chunks of data that stands at a place of the stream: see Chunker.cut."""
 
 WINDOW = 4 * 1024 * 1024
 _AHEAD = 3
 
 
-@dataclass(slots=True)
 class Window:
     """A stretch of the blob: whole chunks, by (start in `buffer`, length)."""
 
-    buffer: bytearray
-    offset: int
-    spans: list[tuple[int, int]]
-    ids: list[Digest] = field(default_factory=list)
+    __slots__ = ("buffer", "offset", "spans")
+
+    def __init__(self, buffer: bytearray, offset: int, spans: list[tuple[int, int]]) -> None:
+        self.buffer, self.offset, self.spans = buffer, offset, spans
 
     def view(self, start: int, length: int) -> memoryview:
         return memoryview(self.buffer)[start : start + length]
@@ -38,12 +39,10 @@ class Window:
 class WindowReader:
     """Windows of a stream, read, cut and hashed one ahead on a thread of its own."""
 
-    def __init__(
-        self, read_into: ReadInto, first: bytearray, length: int, chunker: Chunker
-    ) -> None:
+    def __init__(self, read_into: ReadInto, first: bytearray, length: int, cut: Cut) -> None:
         self.hasher = Hasher()
         self.size = 0
-        self._read_into, self._chunker = read_into, chunker
+        self._read_into, self._cut = read_into, cut
         self._first, self._length = first, length
         self._ready: queue.Queue[Window | BaseException | None] = queue.Queue(_AHEAD)
         self._spare: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
@@ -89,7 +88,7 @@ class WindowReader:
         while not self._stopped.is_set():
             self.hasher.update(fresh)
             self.size += len(fresh)
-            lengths = self._chunker.cut(memoryview(buffer)[:length])
+            lengths = self._cut(memoryview(buffer)[:length], offset)
             at_end = len(fresh) == 0
             kept = 0 if at_end else lengths.pop()
             done = length - kept

@@ -6,6 +6,7 @@ see `mlver.remotes.s3`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mlver.errors import RemoteError
@@ -40,9 +41,42 @@ def settings_of(found: Capabilities) -> dict[str, str]:
         "probed": found.place,
         "conditionalPut": str(found.conditional_put).lower(),
         "contentMd5": str(found.content_md5).lower(),
+        "signedBody": str(found.signed_body).lower(),
         "ranges": str(found.ranges).lower(),
         "consistentListing": str(found.consistent_listing).lower(),
     }
+
+
+def kept(options: Mapping[str, str]) -> Capabilities | None:
+    """What `settings_of` has put among a remote's options (names in lower case), or None."""
+    from mlver.remotes.base import Capabilities
+
+    if not options.get("probed"):
+        return None
+
+    def flag(name: str) -> bool:
+        return options.get(name, "").lower() in ("true", "yes", "on", "1")
+
+    return Capabilities(
+        place=options["probed"],
+        conditional_put=flag("conditionalput"),
+        content_md5=flag("contentmd5"),
+        signed_body=flag("signedbody"),
+        ranges=flag("ranges"),
+        consistent_listing=flag("consistentlisting"),
+    )
+
+
+def in_words(found: Capabilities) -> str:
+    """Every capability with a yes or no, in the order in which they matter."""
+    rows = {
+        "creates only if absent": found.conditional_put,
+        "listings are up to date": found.consistent_listing,
+        "answers ranges": found.ranges,
+        "checks Content-MD5": found.content_md5,
+        "checks signed bodies": found.signed_body,
+    }
+    return ", ".join(f"{what}: {'yes' if is_so else 'no'}" for what, is_so in rows.items())
 
 
 def doubts(found: Capabilities) -> list[str]:
@@ -53,8 +87,8 @@ def doubts(found: Capabilities) -> list[str]:
             "it takes no If-None-Match on PutObject: two first pushes at the same moment could"
             " replace each other's mlver.json (a versioned bucket may be why)"
         )
-    if not found.content_md5:
-        said.append("it does not check Content-MD5: what breaks on the way up is found by readers")
+    if not found.content_md5 and not found.signed_body:
+        said.append("it checks no digest of a body: what breaks on the way up is found by readers")
     if not found.ranges:
         said.append("it answers no ranges: nothing can be fetched from it")
     if not found.consistent_listing:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 
 from mlver.errors import RepositoryError
 from mlver.git import command
-from mlver.workflows import install, places
+from mlver.workflows import install, places, remote_settings
 from mlver.workflows.context import Context, Progress, open_context
 from mlver.workflows.hydrate import Hydrated, hydrate, pending
+from mlver.workflows.partial import EXCLUDE, INCLUDE, configured
 
 
 def clone(
@@ -21,15 +22,25 @@ def clone(
     folder: str | None,
     options: Sequence[str],
     *,
+    partial: tuple[Sequence[str], Sequence[str]] = ((), ()),
     ask_trust: Callable[[places.Place], bool],
     warn: Callable[[str], None],
     progress: Progress,
 ) -> tuple[bytes, Hydrated]:
-    """The clone's top folder, and what was checked out. Raises MlverError."""
+    """The clone's top folder, and what was checked out. Raises MlverError.
+
+    `partial`: patterns to include and to exclude, which the clone keeps. Where the user wants
+    pointers (MLVER_SKIP_SMUDGE), they stay.
+    """
     target = folder or _folder_of(url)
     # A clone that exists is never touched: git itself refuses a folder that is not empty.
     env = {**os.environ, "MLVER_SKIP_SMUDGE": "1"}
-    args = ["clone", *options, "--", url, target]
+    kept = [
+        f"--config=mlver.{key}={text}"
+        for key, texts in zip((INCLUDE, EXCLUDE), partial, strict=True)
+        for text in texts
+    ]
+    args = ["clone", *options, *kept, "--", url, target]
     done = command.attempt(args, env=env, filters=True)
     if done.returncode != 0:
         raise RepositoryError(
@@ -45,14 +56,25 @@ def clone(
         for notice in result.notices:
             warn(notice)
         _ask(ctx, ask_trust)
+        _fetch_runs(ctx)
+    if os.environ.get("MLVER_SKIP_SMUDGE", "0") not in ("", "0"):
+        return top, Hydrated()
     with open_context(top, warn, progress) as ctx:  # settings are read anew
-        return top, hydrate(ctx, pending(ctx))
+        return top, hydrate(ctx, pending(ctx, chosen=configured(ctx.settings)))
 
 
 def _ask(ctx: Context, ask_trust: Callable[[places.Place], bool]) -> None:
     for place in places.configured(ctx):
         if not place.trusted and ask_trust(place):
-            places.trust(ctx, place.name)
+            remote_settings.trust(ctx, place.name)
+
+
+def _fetch_runs(ctx: Context) -> None:
+    """git's own clone was over before it was told of runs. A bundle's remote is none to ask."""
+    from mlver.workflows.exchange_runs import fetch_runs
+
+    for name in places.git_remotes(ctx):
+        fetch_runs(ctx, name)
 
 
 def _folder_of(url: str) -> str:

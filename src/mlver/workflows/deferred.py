@@ -6,22 +6,24 @@ no hook), writes it. The note is one file a process in `<git dir>/mlver/deferred
 NUL pointer text NUL. A note that a killed process left is served by the next one.
 
 A hook may serve a note while the process that wrote it lives on and writes more (a rebase): so
-each row opens the file anew, and the process keeps its rows in memory too.
+each row opens the file anew, and the process keeps its rows in memory too. What the hook could not
+have, and has told, it leaves in `told-<note>`, so that the process does not try and tell it again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mlver.errors import MlverError
 from mlver.model.pointer import Pointer, parse
 from mlver.workflows.context import Context
-from mlver.workflows.hydrate import Hydrated, hydrate
-from mlver.workflows.settle import settle
+
+if TYPE_CHECKING:
+    from mlver.workflows.hydrate import Hydrated
 
 
 class Deferred:
@@ -29,7 +31,8 @@ class Deferred:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._file = os.path.join(_folder(ctx), secrets.token_hex(8).encode())
+        self._name = os.urandom(8).hex().encode()
+        self._file = os.path.join(_folder(ctx), self._name)
         self.rows: dict[bytes, Pointer] = {}
 
     def add(self, path: bytes, pointer: Pointer) -> None:
@@ -39,16 +42,31 @@ class Deferred:
             file.write(b"%s\0%s\0" % (path, pointer.encode()))
         self.rows[path] = pointer
 
+    def left(self) -> dict[bytes, Pointer]:
+        """The rows that no hook has tried in vain."""
+        told: dict[bytes, Pointer] = {}
+        with contextlib.suppress(OSError):
+            path = os.path.join(_folder(self._ctx), _TOLD + self._name)
+            told = _read(path)
+            os.unlink(path)
+        return {path: row for path, row in self.rows.items() if told.get(path) != row}
+
+
+_TOLD = b"told-"
+
 
 def serve(ctx: Context, own: Mapping[bytes, Pointer] = MappingProxyType({})) -> Hydrated:
     """Write every file that is noted, or in `own`, and still a pointer; the notes are removed."""
+    from mlver.workflows.hydrate import hydrate  # with all that fetches: most filters do neither
+    from mlver.workflows.settle import settle
+
     wanted: dict[bytes, Pointer] = {}
-    notes = []
-    with contextlib.suppress(FileNotFoundError):
-        notes = [os.path.join(_folder(ctx), name) for name in sorted(os.listdir(_folder(ctx)))]
+    notes = _notes(ctx)
+    rows: dict[bytes, dict[bytes, Pointer]] = {}
     for note in notes:
         with contextlib.suppress(FileNotFoundError):
-            wanted.update(_read(note))
+            rows[note] = _read(note)
+            wanted.update(rows[note])
     wanted.update(own)
     result = hydrate(ctx, wanted)
     if result.skipped:  # written by a process that was killed before it told git's index
@@ -58,10 +76,36 @@ def serve(ctx: Context, own: Mapping[bytes, Pointer] = MappingProxyType({})) -> 
     for note in notes:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(note)
+    _leave_told(result, rows)
     if notes:
         with contextlib.suppress(OSError):
             os.rmdir(_folder(ctx))
     return result
+
+
+def _notes(ctx: Context) -> list[bytes]:
+    """Paths of the notes; what was told to processes that are gone is removed."""
+    folder = _folder(ctx)
+    names: list[bytes] = []
+    with contextlib.suppress(FileNotFoundError):
+        names = sorted(os.listdir(folder))
+    for name in names:
+        if name.startswith(_TOLD):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
+    return [os.path.join(folder, name) for name in names if not name.startswith(_TOLD)]
+
+
+def _leave_told(result: Hydrated, rows: Mapping[bytes, dict[bytes, Pointer]]) -> None:
+    for note, noted in rows.items():
+        failed = [(path, row) for path, row in noted.items() if path in result.failed]
+        if failed:
+            folder, name = os.path.split(note)
+            with (
+                contextlib.suppress(OSError),
+                open(os.path.join(folder, _TOLD + name), "wb") as file,
+            ):
+                file.write(b"".join(b"%s\0%s\0" % (path, row.encode()) for path, row in failed))
 
 
 def _read(note: bytes) -> dict[bytes, Pointer]:

@@ -6,8 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 
 from mlver.errors import MlverError
 from mlver.git import command
@@ -15,8 +14,9 @@ from mlver.git.objects import small_blobs, staged
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.store import chunker
-from mlver.workflows import install, places
+from mlver.workflows import cache, doctor_remotes, install, partial
 from mlver.workflows.context import Context
+from mlver.workflows.finding import Finding
 from mlver.workflows.hydrate import pending
 from mlver.workflows.track import raw_files
 
@@ -24,19 +24,20 @@ _STALE = 600
 _CONFLICT_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`level`: "ok", "note" or "problem". `fix`: the next command, where there is one."""
-
-    level: str
-    what: str
-    fix: str = ""
-
-
 def doctor(ctx: Context) -> list[Finding]:
     """Every check, good news included."""
     findings: list[Finding] = []
-    for check in (_git, _chunker, _drivers, _hooks, _locks, _remotes, _files, _conflicts):
+    for check in (
+        _git,
+        _chunker,
+        _drivers,
+        _hooks,
+        _locks,
+        doctor_remotes.check,
+        _store,
+        _files,
+        _conflicts,
+    ):
         try:
             findings += check(ctx)
         except MlverError as error:
@@ -106,27 +107,21 @@ def _locks(ctx: Context) -> Iterator[Finding]:
                     )
 
 
-def _remotes(ctx: Context) -> Iterator[Finding]:
-    found = places.configured(ctx) or places.beside(ctx)
-    if not found:
+def _store(ctx: Context) -> Iterator[Finding]:
+    """The bound of the store and what it holds; a bound that is none is a problem, told above."""
+    limit, stored = ctx.settings.cache_size, cache.used(ctx)
+    held = f"the store holds {stored:,} bytes"
+    if limit is None:
+        yield Finding("ok", f"{held}, and has no bound (mlver.cacheSize)")
+    elif stored <= limit:
+        yield Finding("ok", f"{held}, of {limit:,} at most (mlver.cacheSize)")
+    else:
         yield Finding(
-            "note", "no remote keeps content outside this clone", "git mlver remote add NAME URL"
+            "note",
+            f"{held}, more than mlver.cacheSize ({limit:,}): what no remote holds, or only this"
+            " clone names, stays",
+            "git push; then git mlver pull, or git mlver prune",
         )
-    for place in found:
-        if not place.trusted:
-            yield Finding(
-                "note",
-                f"the remote {place.name!r} ({place.url}) is not trusted yet",
-                f"git mlver remote trust {place.name}",
-            )
-            continue
-        try:
-            with closing(places.open_place(ctx, place)) as catalog:
-                count = len(catalog.objects())
-        except MlverError as error:
-            yield Finding("problem", f"{place.name}: {error.what}. {error.why}", error.fix)
-        else:
-            yield Finding("ok", f"the remote {place.name!r} answers ({count} index objects)")
 
 
 def _files(ctx: Context) -> Iterator[Finding]:
@@ -140,9 +135,17 @@ def _files(ctx: Context) -> Iterator[Finding]:
             f"{len(raw)} tracked file(s) are in git as content, not as pointers, first {first}",
             f"git add --renormalize {first}",
         )
-    left = pending(ctx)
-    if left:
-        yield Finding("note", f"{len(left)} file(s) are pointers in the worktree", "git mlver pull")
+    left, chosen = pending(ctx), partial.configured(ctx.settings)
+    wanted = [path for path in left if chosen.takes(path)]
+    if wanted:
+        count = len(wanted)
+        yield Finding("note", f"{count} file(s) are pointers in the worktree", "git mlver pull")
+    if not chosen.is_everything:
+        yield Finding(
+            "ok",
+            f"this is a partial clone: {len(left) - len(wanted)} file(s) stay pointers"
+            " (mlver.fetchInclude, mlver.fetchExclude)",
+        )
 
 
 def _conflicts(ctx: Context) -> Iterator[Finding]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from mlver.errors import BusyError, MlverError, RefusedError
-from mlver.exchange.source import has_blob
+from mlver.exchange.source import Catalog, has_blob
 from mlver.git import command, index_file
 from mlver.git.objects import pointers_of, tracked
 from mlver.git.worktree import Worktree
@@ -21,6 +21,7 @@ from mlver.model.pointer import MAX_SIZE, Pointer
 from mlver.store import files
 from mlver.workflows import places
 from mlver.workflows.context import Context
+from mlver.workflows.push import hold
 from mlver.workflows.restore import holds
 
 
@@ -44,6 +45,7 @@ def drop(ctx: Context, pathspecs: Sequence[bytes]) -> Dropped:
         )
     found = pointers_of(ctx.repo, (entry.blob for entry in entries))
     changed = set(command.fields(ctx.repo.git("diff-files", "--name-only", "-z")))
+    _hold(ctx, found.values())
     result = Dropped()
     stats: dict[bytes, os.stat_result] = {}
     with Worktree(ctx.repo.top) as worktree:
@@ -81,10 +83,26 @@ def _why_not(ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer, ch
     return ""
 
 
-def _is_kept_elsewhere(ctx: Context, pointer: Pointer) -> bool:
+def _hold(ctx: Context, pointers: Iterable[Pointer]) -> None:
+    """Have remotes keep what the store lacks: collection in another clone sees no index of ours.
+    Before they are asked whether they have it, so that nothing comes between."""
+    wanted = [pointer for pointer in dict.fromkeys(pointers) if not _is_stored(ctx, pointer)]
+    for source in places.sources(ctx, wary=True) if wanted else ():
+        with closing(source):
+            there = [p for p in wanted if has_blob(source, p.oid, p.size)]
+            if there and isinstance(source, Catalog):
+                hold(ctx, source, there)
+
+
+def _is_stored(ctx: Context, pointer: Pointer) -> bool:
     with suppress(MlverError):
-        if ctx.store.missing(pointer) is None:
-            return True
+        return ctx.store.missing(pointer) is None
+    return False
+
+
+def _is_kept_elsewhere(ctx: Context, pointer: Pointer) -> bool:
+    if _is_stored(ctx, pointer):
+        return True
     for source in places.sources(ctx, wary=True):
         with closing(source):
             if has_blob(source, pointer.oid, pointer.size):

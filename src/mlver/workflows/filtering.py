@@ -12,22 +12,24 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mlver.errors import CorruptContent, LocalIOError, MissingContent, MlverError
 from mlver.git.config import DEFAULT_SMUDGE_LIMIT
 from mlver.git.filter_process import FilterError, ReadInto, Request
 from mlver.git.history import pointer_at
 from mlver.git.objects import BlobReader, blob_id
+from mlver.git.selection import EVERYTHING, Selection
 from mlver.model import pointer as pointers
 from mlver.model.pointer import Pointer
 from mlver.store.assemble import read_blob, stream_blob
 from mlver.store.files import local_error
-from mlver.store.ingest import Ingest
-from mlver.workflows import deferred
+from mlver.workflows import deferred, partial
 from mlver.workflows.context import Context
-from mlver.workflows.fetch import fetch_pointers
-from mlver.workflows.hydrate import explain
-from mlver.workflows.restore import forget_damaged
+
+if TYPE_CHECKING:
+    from mlver.exchange.fetch import Outcome
+    from mlver.store.ingest import Ingest
 
 Buffer = bytes | memoryview
 _PEEK = 16 * 1024
@@ -47,7 +49,7 @@ class FilterHandler:
         self._failed: dict[bytes, MlverError] = {}
         self._deferred = deferred.Deferred(ctx)
         self._warned_malformed = False
-        self._served = False
+        self._served = self._fetches = False
 
     # -- clean -----------------------------------------------------------------------------
 
@@ -71,6 +73,8 @@ class FilterHandler:
         self, request: Request, data: memoryview, length: int, read_into: ReadInto
     ) -> Pointer | None:
         if self._ingest is None:
+            from mlver.store.ingest import Ingest  # a checkout stores nothing
+
             self._ingest = Ingest(self._ctx.store)
         previous = self._previous(request.path)
         if length < _PEEK:
@@ -119,16 +123,22 @@ class FilterHandler:
         return pointer
 
     def _smudge(self, request: Request, pointer: Pointer, data: bytes) -> Iterable[Buffer] | None:
+        if not self._chosen.takes(request.path) and not self._is_here(pointer):
+            return [data]  # a partial clone: this is as it should be
         if pointer.size > self._limit and request.can_delay:
             self._deferred.add(request.path, pointer)
             return [data]
         content = self._content(pointer)
         if content is not None:
             return content
+        self._fetches = True
+        if request.can_delay and self._is_bounded:
+            self._deferred.add(request.path, pointer)  # not all of it into the store at once
+            return [data]
         if request.can_delay:
             self._delayed[request.path] = pointer
             return None
-        outcome = fetch_pointers(self._ctx, [pointer])
+        outcome = _fetched(self._ctx, [pointer])
         if pointer in outcome.failed:
             raise outcome.failed[pointer]
         content = self._content(pointer)
@@ -144,6 +154,26 @@ class FilterHandler:
             self._ctx.warn(str(error))
             return DEFAULT_SMUDGE_LIMIT
 
+    @cached_property
+    def _is_bounded(self) -> bool:
+        from mlver.workflows import cache  # with all that fetches
+
+        return cache.bound(self._ctx) is not None
+
+    @cached_property
+    def _chosen(self) -> Selection:
+        try:
+            return partial.configured(self._ctx.settings)
+        except MlverError as error:  # as above; nothing is left out then
+            self._ctx.warn(str(error))
+            return EVERYTHING
+
+    def _is_here(self, pointer: Pointer) -> bool:
+        try:
+            return self._ctx.store.missing(pointer) is None
+        except MlverError:
+            return False
+
     def _content(self, pointer: Pointer) -> Iterable[Buffer] | None:
         """The whole content, verified before the first byte is given; None if not to be had."""
         ctx = self._ctx
@@ -157,7 +187,7 @@ class FilterHandler:
             return _parts(stream_blob(ctx.store, pointer, ctx.pool))
         except CorruptContent as error:
             ctx.warn(f"{error.what}; asking the remotes for it")
-            forget_damaged(ctx, pointer)
+            _forget_damaged(ctx, pointer)
             return None
         except (MissingContent, LocalIOError):
             return None
@@ -167,7 +197,7 @@ class FilterHandler:
             self._announced = False
             return []
         try:
-            failed = fetch_pointers(self._ctx, self._delayed.values()).failed
+            failed = _fetched(self._ctx, self._delayed.values()).failed
         except Exception as error:  # as in `smudge`
             failed = dict.fromkeys(self._delayed.values(), _reason(error))
         for path, pointer in self._delayed.items():
@@ -208,10 +238,17 @@ class FilterHandler:
             self._reader.close()
         if self._ingest is not None:
             self._ingest.close()
-        if self._deferred.rows:
-            self._failed.update(deferred.serve(self._ctx, self._deferred.rows).failed)
+        left = self._deferred.left() if self._deferred.rows else {}
+        if left:
+            self._failed.update(deferred.serve(self._ctx, left).failed)
         if self._failed:
+            from mlver.workflows.hydrate import explain
+
             self._ctx.warn(explain(self._failed))
+        if self._fetches:
+            from mlver.workflows import cache
+
+            cache.enforce(self._ctx)
         if self._served:
             self._adopt()
 
@@ -240,6 +277,18 @@ class WithoutRepository:
 
     def delayed(self, request: Request) -> Iterable[Buffer]:
         return []
+
+
+def _fetched(ctx: Context, wanted: Iterable[Pointer]) -> Outcome:
+    from mlver.workflows.fetch import fetch_pointers  # all that speaks to remotes
+
+    return fetch_pointers(ctx, wanted)
+
+
+def _forget_damaged(ctx: Context, pointer: Pointer) -> None:
+    from mlver.workflows.restore import forget_damaged
+
+    forget_damaged(ctx, pointer)
 
 
 def _reason(error: Exception) -> MlverError:

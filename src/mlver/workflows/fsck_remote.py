@@ -37,13 +37,17 @@ _HEAL = "git mlver fsck --remote --repair, in a clone that has the content"
 
 def check(catalog: Catalog, named: dict[Pointer, bytes]) -> list[Problem]:
     """What is damaged or gone, and has no whole copy elsewhere on the remote."""
+    catalog.whole_objects()
+    catalog.prepare(pointer.oid for pointer in named)
     problems = [
         Problem("remote-corrupt", "", name.encode(), "git mlver fsck --remote --repair")
         for name in catalog.damaged
     ]
     bad = _bad_packs(catalog)
     for pack_id, kind in bad.items():
-        if any(not _has_copy(catalog, row, bad) for row in _rows_in(catalog, pack_id)):
+        rows = list(_rows_in(catalog, pack_id))
+        catalog.prepare(row.id for row in rows)
+        if any(not _has_copy(catalog, row, bad) for row in rows):
             name = layout.pack_object(pack_id).encode()
             problems.append(Problem(kind, pack_id.hex(), name, _HEAL))
     problems += [
@@ -57,7 +61,7 @@ def check(catalog: Catalog, named: dict[Pointer, bytes]) -> list[Problem]:
 def _bad_packs(catalog: Catalog) -> dict[Digest, str]:
     """Packs that an index names and that are gone or do not match their name, with the kind."""
     bad = {}
-    for pack_id in sorted({p for item in catalog.objects() for p in item.packs()}):
+    for pack_id in sorted(catalog.packs()):
         name = layout.pack_object(pack_id)
         if catalog.remote.size(name) is None:
             bad[pack_id] = "remote-missing"
@@ -79,6 +83,7 @@ def _has_copy(catalog: Catalog, row: Found, bad: dict[Digest, str]) -> bool:
 
 def repair(ctx: Context, catalog: Catalog, named: dict[Pointer, bytes]) -> None:
     """Send again what is in bad packs, and index what lies in packs that no index names."""
+    catalog.whole_objects()
     for name in catalog.damaged:
         catalog.remote.delete(name)  # its rows are in the packs' own footers
     bad = _bad_packs(catalog)

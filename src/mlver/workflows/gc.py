@@ -18,8 +18,8 @@ from mlver.exchange import collect, condemned, gc_lock, layout, registered
 from mlver.exchange.collect import Plan
 from mlver.exchange.gc_lock import GcLock
 from mlver.exchange.source import Catalog
-from mlver.git import history, roots
-from mlver.git.objects import staged
+from mlver.git import local_roots, roots
+from mlver.git.roots import Named
 from mlver.model.pointer import Pointer
 from mlver.workflows import places
 from mlver.workflows.context import Context
@@ -27,12 +27,14 @@ from mlver.workflows.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a run did, or would do. `roots`: blobs; `repositories`: those whose refs were read."""
+    """What a run did, or would do. `roots`: blobs; `repositories`: those whose refs were read;
+    `hidden`: objects that the server keeps as old versions, though they were deleted."""
 
     remote: str
     plan: Plan
     roots: int
     repositories: list[str]
+    hidden: int = 0
 
 
 def gc_remote(
@@ -61,15 +63,17 @@ def gc_remote(
             plan = collect.plan(
                 catalog,
                 lists,
-                named,
+                named.exact,
                 now=now,
                 grace=grace,
+                alike=named.alike,
                 allow_missing=allow_missing,
                 is_here=lambda pointer: _is_here(ctx, pointer),
             )
             if lock is not None:
                 collect.carry_out(catalog, plan, lock)
-    return Collected(place.name, plan, len(named), repositories)
+        hidden = catalog.remote.hidden
+    return Collected(place.name, plan, len(named.exact), repositories, hidden)
 
 
 @contextmanager
@@ -99,15 +103,14 @@ def _repositories(ctx: Context, catalog: Catalog) -> list[str]:
     return list(found.values())
 
 
-def _roots(ctx: Context, catalog: Catalog, repositories: list[str]) -> set[Pointer]:
+def _roots(ctx: Context, catalog: Catalog, repositories: list[str]) -> Named:
     repo = ctx.repo
-    named = registered.holds(catalog.remote)
-    refs = [*history.all_refs(repo), *history.reflog_commits(repo)]
-    named |= set(history.staged_anywhere(repo))
-    if repo.worktree is not None:
-        named |= roots.pointers_in(repo, (e.blob for e in staged(repo) if e.is_file))
+    named = Named(exact=registered.holds(catalog.remote))
+    named.add(roots.named_by_indexes(repo))
+    own = local_roots.revisions(repo)
     with roots.fetched(repo, repositories) as theirs:
-        return named | roots.named_in(repo, [*refs, *theirs])
+        named.add(roots.named_in(repo, [*own, *theirs]))
+    return named
 
 
 def _is_here(ctx: Context, pointer: Pointer) -> bool:

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlver.errors import BusyError, CorruptContent, LocalIOError, MissingContent, MlverError
 from mlver.git import index_file
 from mlver.git.objects import IndexEntry, blob_id, filtered, staged
+from mlver.git.selection import EVERYTHING, Selection
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
 from mlver.model.pointer import MAX_SIZE, Pointer
 from mlver.store import files
 from mlver.store.assemble import read_blob, stream_blob
+from mlver.store.local import LocalStore
+from mlver.store.record import Buffer
+from mlver.workflows import cache
 from mlver.workflows.context import Context
 from mlver.workflows.fetch import fetch_pointers
 from mlver.workflows.restore import forget_damaged
 
 _SMALL = 1024 * 1024
+
+Content = Callable[[Pointer], Iterable[list[Buffer]]]
+"""The bytes of a blob, in order. An error may come at the end: nothing is shown before that."""
 
 
 @dataclass(slots=True)
@@ -36,10 +43,13 @@ class Hydrated:
     skipped: list[bytes] = field(default_factory=list)
 
 
-def pending(ctx: Context, pathspecs: Sequence[bytes] = ()) -> dict[bytes, Pointer]:
+def pending(
+    ctx: Context, pathspecs: Sequence[bytes] = (), chosen: Selection = EVERYTHING
+) -> dict[bytes, Pointer]:
     """Tracked files whose worktree holds the very pointer that the index names."""
     found: dict[bytes, Pointer] = {}
     entries = [e for e in staged(ctx.repo, pathspecs) if e.is_file and e.stage == 0]
+    entries = [entry for entry in entries if chosen.takes(entry.path)]
     with Worktree(ctx.repo.top) as worktree:
         for entry in entries:
             pointer = _pointer_in(ctx, worktree, entry)
@@ -67,21 +77,48 @@ def hydrate(
     result = Hydrated()
     if not wanted:
         return result
+    stats: dict[bytes, os.stat_result] = {}
+    try:
+        if fetch and cache.bound(ctx) is not None:
+            from mlver.workflows.straight import hydrate_bounded  # which few clones need
+
+            hydrate_bounded(ctx, wanted, remote, result, stats)
+        else:
+            through_store(ctx, wanted, result, stats, fetch=fetch, remote=remote)
+    finally:
+        _stamp(ctx, {path: (info, wanted[path]) for path, info in stats.items()})
+    return result
+
+
+def through_store(
+    ctx: Context,
+    wanted: dict[bytes, Pointer],
+    result: Hydrated,
+    stats: dict[bytes, os.stat_result],
+    *,
+    fetch: bool,
+    remote: str | None,
+) -> None:
+    """Fetch what the store lacks, then write the files from there."""
     if fetch:
         outcome = fetch_pointers(ctx, wanted.values(), remote)
         for path, pointer in wanted.items():
             if pointer in outcome.failed:
                 result.failed[path] = outcome.failed[pointer]
     todo = {path: p for path, p in wanted.items() if path not in result.failed}
-    stats = _write_all(ctx, todo, result)
-    _stamp(ctx, {path: (info, todo[path]) for path, info in stats.items()})
-    return result
+    write_all(ctx, todo, result, stats, from_store(ctx, ctx.store), heal=True)
 
 
-def _write_all(
-    ctx: Context, todo: dict[bytes, Pointer], result: Hydrated
-) -> dict[bytes, os.stat_result]:
-    stats: dict[bytes, os.stat_result] = {}
+def write_all(
+    ctx: Context,
+    todo: dict[bytes, Pointer],
+    result: Hydrated,
+    stats: dict[bytes, os.stat_result],
+    content: Content,
+    *,
+    heal: bool = False,
+) -> None:
+    """Write these files. `heal`: where the store's copy is damaged, with one that is fetched."""
     total = sum(pointer.size for pointer in todo.values())
     ctx.progress.start("checking out", total)
     try:
@@ -90,7 +127,8 @@ def _write_all(
                 files.free_space_or_error(ctx.repo.top, total, "checking out")
             for path, pointer in todo.items():
                 try:
-                    info = _write_or_heal(ctx, worktree, path, pointer)
+                    write = _write_or_heal if heal else _write
+                    info = write(ctx, worktree, path, pointer, content)
                 except MlverError as error:
                     result.failed[path] = error
                 except OSError as error:
@@ -105,43 +143,52 @@ def _write_all(
         result.failed.update(dict.fromkeys(todo.keys() - stats.keys(), error))
     finally:
         ctx.progress.finish()
-    return stats
+
+
+def from_store(ctx: Context, store: LocalStore) -> Content:
+    """Gives a blob's bytes, verified, out of a store."""
+
+    def content(pointer: Pointer) -> Iterator[list[Buffer]]:
+        if pointer.size <= _SMALL:
+            return iter([[read_blob(store, pointer)]])
+        return stream_blob(store, pointer, ctx.pool)
+
+    return content
 
 
 def _write_or_heal(
-    ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer
+    ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer, content: Content
 ) -> os.stat_result | None:
     """As `_write`; where the copy here is damaged, with one that is fetched, if one can be had."""
     try:
-        return _write(ctx, worktree, path, pointer)
+        return _write(ctx, worktree, path, pointer, content)
     except CorruptContent:
         forget_damaged(ctx, pointer)
         if pointer not in fetch_pointers(ctx, [pointer]).fetched:
             raise
-    return _write(ctx, worktree, path, pointer)
+    return _write(ctx, worktree, path, pointer, content)
 
 
 def _write(
-    ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer
+    ctx: Context, worktree: Worktree, path: bytes, pointer: Pointer, content: Content
 ) -> os.stat_result | None:
     info = worktree.stat(path)
-    if info is None or not _still(worktree, path, pointer):
+    if info is None or not still_pointer(worktree, path, pointer):
         return None
 
     def write(fd: int) -> None:
-        if pointer.size <= _SMALL:
-            files.write_all(fd, [read_blob(ctx.store, pointer)])
-            ctx.progress.step(pointer.size)
-            return
-        for parts in stream_blob(ctx.store, pointer, ctx.pool):
+        for parts in content(pointer):
             files.write_all(fd, list(parts))
             ctx.progress.step(sum(map(len, parts)))
 
     mode = stat.S_IMODE(info.st_mode)
-    return worktree.replace(path, write, mode=mode, still=lambda: _still(worktree, path, pointer))
+    return worktree.replace(
+        path, write, mode=mode, still=lambda: still_pointer(worktree, path, pointer)
+    )
 
 
-def _still(worktree: Worktree, path: bytes, pointer: Pointer) -> bool:
+def still_pointer(worktree: Worktree, path: bytes, pointer: Pointer) -> bool:
+    """True if the worktree holds the very pointer: what may be replaced."""
     return worktree.read_small(path, MAX_SIZE) == pointer.encode()
 
 
@@ -178,7 +225,7 @@ def explain(failed: dict[bytes, MlverError]) -> str:
     path, error = next(iter(failed.items()))
     count = len(failed)
     files_word = "1 file stays a pointer" if count == 1 else f"{count} files stay pointers"
-    why = f": {error.what}" + (f" ({error.why})" if error.why else "")
+    why = f": {error.told}"
     if isinstance(error, LocalIOError):
         repair = "mend that, then git mlver pull"  # git's own command is over, and not run again
     elif isinstance(error, MissingContent):

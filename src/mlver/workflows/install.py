@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlver.errors import RepositoryError
-from mlver.git import command, drivers, hooks
+from mlver.git import command, drivers, hooks, run_remotes
 from mlver.git.config import set_value, unset_value
 from mlver.git.hook_folder import every_folder, hooks_folder
 from mlver.git.repo import Repo
@@ -32,6 +32,10 @@ patterns = [
     "*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.onnx", "*.gguf", "*.h5", "*.keras",
     "*.pkl", "*.joblib", "*.npy", "*.npz", "*.parquet", "*.arrow", "*.feather",
 ]
+
+# A model that changed without a recorded run that made it: "warn", "reject" or "off".
+# [runs]
+# policy = "reject"
 
 # Where content is kept. Each clone is asked once: git mlver remote trust NAME
 # [remotes.team]
@@ -103,6 +107,9 @@ def init(ctx: Context, *, force: bool = False, policy_file: bool = True) -> Inst
     hook_result = install_hooks(ctx.repo, force=force)
     result.done += hook_result.done
     result.notices += hook_result.notices
+    adopted = run_remotes.adopt_remotes(ctx.repo)
+    if adopted:
+        result.done.append(f"git fetch brings the runs of {', '.join(adopted)}")
     if policy_file and ctx.repo.worktree is not None:
         path = os.path.join(ctx.repo.worktree, b".mlver.toml")
         if not os.path.lexists(path):
@@ -138,6 +145,9 @@ def uninstall_hooks(repo: Repo) -> Installed:
         if changes:
             result.done.append(f"hooks taken out: {', '.join(change.name for change in changes)}")
         result.notices += [change.note for change in changes if change.note]
+    remotes = run_remotes.forget_remotes(repo)
+    if remotes:
+        result.done.append(f"git fetch brings no runs any more from {', '.join(remotes)}")
     return result
 
 
@@ -156,6 +166,7 @@ def adopt(ctx: Context) -> None:
     taken = any(os.path.lexists(folder.path / name) for name in hooks.NAMES)
     if folder.kind == "private" and not folder.notice and not taken:
         hooks.install(folder, data_folder("hooks"), drivers.program())
+        run_remotes.adopt_remotes(ctx.repo)
 
 
 def hooks_state(repo: Repo) -> list[hooks.HookState]:

@@ -4,7 +4,7 @@ A remote in git's configuration was set by the user and is used. One that only `
 came with a clone and is used once it was trusted (`git mlver remote trust`), and asked about
 again when its URL changes. With none, content lies beside a local git remote, in `mlver/remote/`
 of its git directory; a plain clone of a path finds there, or in that repository's own store, what
-it checks out.
+it checks out. How a remote is added, trusted and forgotten: `workflows/remote_settings.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mlver.errors import MissingContent, MlverError, RefusedError, RemoteError, UsageError
+from mlver.errors import MissingContent, MlverError, RefusedError, UsageError
 from mlver.exchange.index_cache import FOLDER, IndexCache
-from mlver.exchange.source import Catalog, Sibling, Source
+from mlver.exchange.sibling import Sibling
+from mlver.exchange.source import Catalog, Source
 from mlver.git import command
-from mlver.git.config import check_value, set_value, unset_section
 from mlver.remotes.address import scheme_and_host
 from mlver.remotes.registry import open_remote
 from mlver.store.files import disk_errors
-from mlver.workflows import capabilities
 from mlver.workflows.context import Context
 
 BESIDE = b"mlver/remote"
@@ -188,13 +187,13 @@ def open_place(
         return Catalog(remote, place.name, wary=wary)
     from mlver.remotes.retry import RetryRemote  # random: 5 ms that every filter would pay
 
-    cache = None if fresh else index_cache(ctx)
+    cache = index_cache(ctx, scratch=fresh)
     return Catalog(RetryRemote(remote), place.name, cache, wary=wary)
 
 
-def index_cache(ctx: Context) -> IndexCache:
-    """Where index objects of remotes are kept."""
-    return IndexCache(os.path.join(ctx.store.root, FOLDER))
+def index_cache(ctx: Context, *, scratch: bool = False) -> IndexCache:
+    """Where index objects of remotes are kept. `scratch`: see `IndexCache`."""
+    return IndexCache(os.path.join(ctx.store.root, FOLDER), scratch=scratch)
 
 
 def sources(ctx: Context, name: str | None = None, *, wary: bool = False) -> Iterator[Source]:
@@ -217,7 +216,7 @@ def sources(ctx: Context, name: str | None = None, *, wary: bool = False) -> Ite
         try:
             yield open_place(ctx, place, wary=wary)
         except MlverError as error:
-            ctx.warn(f"{error.what} ({error.why})" if error.why else error.what)
+            ctx.warn(error.told)
         if place.origin == "beside":
             yield from _sibling(place)
 
@@ -243,75 +242,3 @@ def _sibling(place: Place) -> Iterator[Source]:
     root = os.path.dirname(os.fsencode(place.url))
     if os.path.isdir(os.path.join(root, b"packs")):
         yield Sibling(root)
-
-
-def add_remote(
-    ctx: Context, name: str, url: str, *, share: bool, options: Mapping[str, str] | None = None
-) -> None:
-    """Set a remote in git's configuration; `share` also names it in .mlver.toml.
-
-    `options` are set beside its URL. What its server can do is tried, and recorded there too.
-    """
-    _check_name(name)
-    if name in ctx.settings.remotes():
-        raise UsageError(
-            f"a remote {name!r} is there already", fix=f"git mlver remote remove {name}"
-        )
-    options = options or {}
-    lowered = {key.lower(): check_value(value) for key, value in options.items()}
-    remote = open_remote(check_value(url), lowered)
-    if os.path.isabs(url) and os.path.isdir(os.path.dirname(url.rstrip("/"))):
-        with disk_errors("making the remote's folder", url):
-            os.makedirs(url, exist_ok=True)
-    try:
-        remote.size("mlver.json")  # it answers: better to learn that now than at the first push
-        options = {**options, **capabilities.tried(ctx, name, remote)}
-    except RemoteError as error:
-        ctx.warn(f"{error.what}: {error.why}" if error.why else error.what)
-    finally:
-        remote.close()
-    for key, value in {"url": url, **options}.items():
-        set_value(ctx.repo, f"mlver.remote.{name}.{key}", value)
-    if share:
-        _share(ctx, name, url)
-
-
-def _share(ctx: Context, name: str, url: str) -> None:
-    path = os.path.join(ctx.repo.top, b".mlver.toml")
-    text = b""
-    if os.path.exists(path):
-        with open(path, "rb") as file:
-            text = file.read()
-    if name in ctx.settings.tree_remotes:
-        ctx.warn(f".mlver.toml names {name!r} already; it was left as it is")
-        return
-    addition = f'\n[remotes.{name}]\nurl = "{_toml(url)}"\n'.encode()
-    with open(path, "ab") as file:
-        file.write((b"" if not text or text.endswith(b"\n") else b"\n") + addition)
-
-
-def _toml(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _check_name(name: str) -> None:
-    if not name or not all(char.isalnum() or char in "-_" for char in name):
-        raise UsageError(f"{name!r} is no name for a remote", fix="use letters, digits, - and _")
-
-
-def remove_remote(ctx: Context, name: str) -> None:
-    """Forget a remote in git's configuration, and its trust. Nothing there is deleted."""
-    _check_name(name)
-    if name not in ctx.settings.remotes() and ctx.settings.get(f"trust.{name}.url") is None:
-        raise UsageError(f"no remote of this clone is called {name!r}", fix="git mlver remote list")
-    unset_section(ctx.repo, f"mlver.remote.{name}")
-    unset_section(ctx.repo, f"mlver.trust.{name}")
-
-
-def trust(ctx: Context, name: str) -> Place:
-    """Trust the remote that .mlver.toml names, at the URL that it has now."""
-    url = ctx.settings.tree_remotes.get(name)
-    if url is None:
-        raise UsageError(f".mlver.toml names no remote {name!r}", fix="git mlver remote list")
-    set_value(ctx.repo, f"mlver.trust.{name}.url", url)
-    return Place(name, url, "tree")

@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 
 from mlver.errors import RefusedError
-from mlver.git import command
+from mlver.git import command, run_presence
 from mlver.git.objects import EXECUTABLE, REGULAR, small_blobs
 from mlver.model import pointer as pointers
 from mlver.workflows.context import Context
@@ -35,6 +35,9 @@ def before_commit(ctx: Context) -> list[Captured]:
         from mlver.workflows.capture import capture
 
         captured = capture(ctx, wanted)
+    if captured:
+        changed = _staged_changes(ctx)
+    _look_at_runs(ctx, changed)
     if _has_fresh_packs(ctx):
         from mlver.store import recovery
 
@@ -61,6 +64,14 @@ def stopped(captured: Sequence[Captured]) -> RefusedError:
         why="git rebase --continue skips pre-commit, and has taken the files before this hook runs",
         fix="git rebase --continue",
     )
+
+
+def _look_at_runs(ctx: Context, changed: Sequence[Staged]) -> None:
+    """Most repositories have no runs and no policy of them, and pay for one look."""
+    if ctx.settings.runs.policy not in ("", "off") or run_presence.has_runs(ctx.repo):
+        from mlver.workflows import staged_runs
+
+        staged_runs.before_commit(ctx, changed)
 
 
 def _has_fresh_packs(ctx: Context) -> bool:

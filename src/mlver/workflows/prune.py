@@ -14,17 +14,17 @@ import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from mlver.errors import MlverError
-from mlver.exchange import layout
+from mlver.errors import BusyError, MlverError
 from mlver.exchange.source import Catalog
 from mlver.git import history
 from mlver.model.digest import Digest
 from mlver.model.pointer import Pointer
-from mlver.store import recovery
-from mlver.store.record import CHUNK, RECIPE
+from mlver.store import flight, recovery
+from mlver.store.record import RECIPE
 from mlver.store.repack import Key, all_records, repack
 from mlver.workflows import places
 from mlver.workflows.context import Context
+from mlver.workflows.held import Held, records
 from mlver.workflows.push import hold
 
 EXPIRE = 14 * 24 * 3600
@@ -46,7 +46,7 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
     recovery.make_durable(ctx.store)
     ctx.store.catch_up()
     with closing(places.open_place(ctx, places.for_push(ctx))) as catalog:
-        result, keep = _plan(ctx, catalog, expire)
+        result, keep, relied = _plan(ctx, catalog, expire)
         result.before = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
         result.after = result.before - sum(
             entry.length
@@ -55,29 +55,40 @@ def prune(ctx: Context, *, dry_run: bool, expire: float = EXPIRE) -> Pruned:
         )
         if not dry_run:
             hold(ctx, catalog, _freed(ctx, keep))  # before it is gone here
+            if relied and not catalog.is_current():
+                raise BusyError(
+                    f"{catalog.name} changed while it was asked what it holds",
+                    why="git mlver gc --remote works there; nothing was freed here",
+                    fix="git mlver prune, again",
+                )
             repack(ctx.store, keep)
             places.index_cache(ctx).clear()
+            flight.sweep(ctx.store.root)
             result.after = sum(os.path.getsize(path) for _, path in ctx.store.pack_files())
     return result
 
 
-def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Key]]:
+def _plan(ctx: Context, catalog: Catalog, expire: float) -> tuple[Pruned, set[Key], bool]:
+    """What goes and what stays, and whether anything goes because the remote holds it."""
     named = named_pointers(ctx)
     by_oid = {pointer.oid: pointer for pointer in named}
     now = time.time()
-    result, keep = Pruned(), set[Key]()
-    remote = _Remote(catalog)
+    result, keep, relied = Pruned(), set[Key](), False
+    remote = Held([catalog], strict=True)
+    with suppress(MlverError):  # a remote that does not answer holds nothing, below
+        catalog.prepare({entry.header.id for _, entry in all_records(ctx.store)})
     for oid, size, modified in _stored_blobs(ctx):
         pointer = Pointer(oid, size)
         is_named = by_oid.get(oid) == pointer
         if _remote_holds(remote, ctx, pointer):
             result.freed_blobs += 1
+            relied = True
         elif is_named or now - modified < expire:
             result.kept_blobs += 1
-            keep |= _records(ctx, pointer)
+            keep |= records(ctx, pointer)
         else:
             result.freed_blobs += 1
-    return result, keep
+    return result, keep, relied
 
 
 def named_pointers(ctx: Context) -> set[Pointer]:
@@ -89,7 +100,7 @@ def named_pointers(ctx: Context) -> set[Pointer]:
 
 def _freed(ctx: Context, keep: set[Key]) -> set[Pointer]:
     """What this machine names and will not hold any more: collection elsewhere cannot see it."""
-    return {pointer for pointer in named_pointers(ctx) if not _records(ctx, pointer) <= keep}
+    return {pointer for pointer in named_pointers(ctx) if not records(ctx, pointer) <= keep}
 
 
 def _stored_blobs(ctx: Context) -> list[tuple[Digest, int, float]]:
@@ -123,40 +134,9 @@ def _stored_blobs(ctx: Context) -> list[tuple[Digest, int, float]]:
     return blobs
 
 
-def _remote_holds(remote: _Remote, ctx: Context, pointer: Pointer) -> bool:
+def _remote_holds(remote: Held, ctx: Context, pointer: Pointer) -> bool:
     """True if every record of the blob was found on the remote."""
     try:
-        return all(remote.has(digest, kind) for digest, kind in sorted(_records(ctx, pointer)))
+        return all(map(remote.has, sorted(records(ctx, pointer))))
     except MlverError:
         return False
-
-
-class _Remote:
-    """A remote's index objects and the packs that were seen to be there."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._seen: dict[Digest, bool] = {}
-
-    def has(self, digest: Digest, kind: int) -> bool:
-        """The index names the record, and the pack that it names is there."""
-        found = self._catalog.find(digest, kind)
-        if found is None:
-            return False
-        if found.pack not in self._seen:
-            name = layout.pack_object(found.pack)
-            self._seen[found.pack] = self._catalog.remote.size(name) is not None
-        return self._seen[found.pack]
-
-
-def _records(ctx: Context, pointer: Pointer) -> set[Key]:
-    """Every record that the blob needs here, bases included."""
-    wanted: set[Key] = set()
-    if ctx.store.locate(pointer.oid, RECIPE) is not None:
-        wanted.add((pointer.oid, RECIPE))
-    for digest, _ in [*ctx.store.list_rows(pointer), *ctx.store.rows(pointer)]:
-        wanted.add((digest, CHUNK))
-        base = ctx.store.base_of_chunk(digest)
-        if base is not None:
-            wanted.add((base, CHUNK))
-    return wanted

@@ -12,16 +12,21 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 
-from mlver.errors import MissingContent
+from mlver.errors import MissingContent, MlverError
 from mlver.exchange import layout, registered
 from mlver.exchange.push import Pusher, PushResult
 from mlver.exchange.source import Catalog
-from mlver.git import command, history
+from mlver.git import command, history, run_refs
+from mlver.git.run_remotes import SPACE
+from mlver.git.selection import EVERYTHING, Selection
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
 from mlver.store import recovery
-from mlver.workflows import places
+from mlver.workflows import cache, places, recapture
 from mlver.workflows.context import Context
+
+_MANY = 300
+"""Index objects of a remote: a fresh clone reads each of them, eight at a time."""
 
 
 def before_push(
@@ -44,11 +49,12 @@ def before_push(
         result = push_pointers(ctx, catalog, wanted)
         _register(ctx, catalog, url)
         _remember(ctx, remote, catalog)
+    _make_room(ctx)
     return result
 
 
 def push(
-    ctx: Context, name: str | None, *, everything: bool = False, pointers: Iterable[Pointer] = ()
+    ctx: Context, name: str | None, *, everything: bool = False, chosen: Selection = EVERYTHING
 ) -> tuple[str, PushResult]:
     """Push what branches, tags and the index name (`everything`: all refs and reflogs)."""
     refs = history.all_refs(ctx.repo)
@@ -59,17 +65,41 @@ def push(
         refs += history.reflog_commits(ctx.repo)
     refs = [ref for ref in refs if ref.strip("0")]
     wanted = {**history.pointers_between(ctx.repo, refs), **history.staged_pointers(ctx.repo)}
+    wanted = {pointer: path for pointer, path in wanted.items() if chosen.takes(path)}
+    kept = list(run_refs.tips(ctx.repo, [run_refs.KEPT]).values())
+    of_runs = history.pointers_between(ctx.repo, kept, refs)
+    of_runs = {pointer: path for pointer, path in of_runs.items() if chosen.takes(path)}
     place = places.for_push(ctx, name)
     with closing(places.open_place(ctx, place, create=True)) as catalog:
         layout.ensure_meta(catalog.remote)
-        hold(ctx, catalog, wanted)  # before the push relies on any of it
-        return place.name, push_pointers(ctx, catalog, wanted)
+        hold(ctx, catalog, {**of_runs, **wanted})  # before the push relies on any of it
+        result = push_available(ctx, catalog, {**of_runs, **wanted})
+    _make_room(ctx)
+    absent = {pointer: error for pointer, error in result.absent.items() if pointer in wanted}
+    if absent:
+        raise _absent(wanted, absent)
+    if result.absent:
+        ctx.warn(absent_of_runs(result, place.name))
+    return place.name, result
+
+
+def absent_of_runs(result: PushResult, place: str) -> str:
+    """The warning for logs, or data of runs' code, that are nowhere: their records are whole."""
+    return f"{len(result.absent)} file(s) that runs name are neither here nor on {place}"
+
+
+def _make_room(ctx: Context) -> None:
+    """Bring the store down to its bound. What this very push sends git names only here until git
+    has moved its refs, so that the next look may free more."""
+    cache.look_again(ctx)
+    cache.enforce(ctx)
+    cache.look_again(ctx)
 
 
 def hold(ctx: Context, catalog: Catalog, pointers: Iterable[Pointer]) -> None:
     """Keep on the remote what no git remote was seen to name: `git mlver gc --remote` in another
     clone cannot know of it."""
-    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    output = ctx.repo.git("for-each-ref", "--format=%(objectname)", "refs/remotes", SPACE)
     seen = history.pointers_between(ctx.repo, output.decode("ascii").split())
     registered.hold(catalog.remote, set(pointers).difference(seen))
 
@@ -85,24 +115,57 @@ def push_pointers(
     ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
 ) -> PushResult:
     """Push these blobs; MissingContent names those that neither side has."""
+    result = push_available(ctx, catalog, wanted, deep=deep)
+    if result.absent:
+        raise _absent(wanted, result.absent)
+    return result
+
+
+def push_available(
+    ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool = False
+) -> PushResult:
+    """As `push_pointers`; what cannot be had is left to the caller, in `absent`. What was freed
+    here is stored again first, from the worktree's files or from another remote."""
+    result = _push(ctx, catalog, wanted, deep=deep)
+    absent = dict(result.absent)
+    result.absent.clear()
+    for some in recapture.groups(ctx, absent):
+        failed = recapture.bring_back(ctx, {pointer: wanted[pointer] for pointer in some})
+        again = {pointer: wanted[pointer] for pointer in some if pointer not in failed}
+        more = _push(ctx, catalog, again, deep=deep)
+        result.sent |= more.sent
+        result.present |= more.present
+        result.absent |= {**failed, **more.absent}
+        result.bytes += more.bytes
+        result.packs += more.packs
+        cache.enforce(ctx)
+    if catalog.listed > _MANY:
+        ctx.warn(
+            f"{catalog.name} has {catalog.listed} index objects; git mlver remote compact"
+            " makes few of them, and every clone faster"
+        )
+    return result
+
+
+def _push(
+    ctx: Context, catalog: Catalog, wanted: dict[Pointer, bytes], *, deep: bool
+) -> PushResult:
     ctx.store.use()
     recovery.make_durable(ctx.store)
     ctx.progress.start(f"pushing to {catalog.name}", sum(pointer.size for pointer in wanted))
     try:
-        result = Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
+        return Pusher(ctx.store, catalog, ctx.progress.step).push(wanted, deep=deep)
     finally:
         ctx.progress.finish()
-    if result.absent:
-        raise _absent(ctx, wanted, result)
-    return result
 
 
-def _absent(ctx: Context, wanted: dict[Pointer, bytes], result: PushResult) -> MissingContent:
-    pointer = next(iter(result.absent))
+def _absent(wanted: dict[Pointer, bytes], failed: dict[Pointer, MlverError]) -> MissingContent:
+    pointer, error = next(iter(failed.items()))
     return MissingContent(
-        f"{len(result.absent)} file(s) of these commits are neither here nor on the remote,"
+        f"{len(failed)} file(s) of these commits are neither here nor on the remote,"
         f" first {os.fsdecode(wanted[pointer])} ({short(pointer.oid)})",
-        why="their content was never stored here, or was pruned",
+        why="it was never stored here, or was freed, and cannot be fetched: "
+        + (error.why or error.what),
         fix="git mlver fetch --all, or add the file again and amend the commit",
     )
 

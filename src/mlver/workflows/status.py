@@ -47,6 +47,9 @@ def status(ctx: Context, pathspecs: Sequence[bytes] = ()) -> list[FileState]:
     rows = []
     catalog = _local_catalog(ctx)
     try:
+        if catalog is not None:
+            with suppress(MlverError):
+                catalog.prepare(pointer.oid for pointer in found.values())
         with Worktree(ctx.repo.top) as worktree:
             for entry in entries:
                 if entry.blob not in found:

@@ -18,8 +18,9 @@ from mlver.remotes import s3_client
 from mlver.remotes.s3 import S3Remote
 from mlver.remotes.s3_settings import S3Settings, parse
 
-PROVED = {"conditionalput": "true", "contentmd5": "true"}
+PROVED = {"conditionalput": "true", "contentmd5": "true", "signedbody": "true"}
 """What a probe of Ceph records."""
+MD5_ONLY = {**PROVED, "signedbody": "false"}
 
 
 def admin_client(endpoint: Endpoint, service: str = "s3") -> Any:
@@ -64,12 +65,17 @@ def _shared(key: str, pid: int, settings: S3Settings) -> Any:
 
 @contextmanager
 def behind_proxy(
-    endpoint: Endpoint, bucket: str, *, connect_timeout: float = 3.0, read_timeout: float = 30.0
+    endpoint: Endpoint,
+    bucket: str,
+    *,
+    options: dict[str, str] | None = PROVED,
+    connect_timeout: float = 3.0,
+    read_timeout: float = 30.0,
 ) -> Iterator[tuple[S3Remote, FaultProxy]]:
     """A remote whose requests go through a proxy, one attempt each."""
     parts = urlsplit(endpoint.url)
     with FaultProxy(parts.hostname or "", parts.port or 0) as proxy:
-        settings = settings_of(proxy.url, bucket, PROVED)
+        settings = settings_of(proxy.url, bucket, options)
         connect: Callable[[], Any] = partial(
             s3_client.connect, settings, connect_timeout=connect_timeout, read_timeout=read_timeout
         )

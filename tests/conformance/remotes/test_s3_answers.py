@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.conformance.remotes.s3_tools import PROVED, admin_client, make_bucket, opened
+from tests.conformance.remotes.s3_tools import MD5_ONLY, PROVED, admin_client, make_bucket, opened
 from tests.support.s3_server import Endpoint
 
 from mlver.errors import RemoteError
@@ -120,24 +121,58 @@ def test_a_batch_that_left_something_is_an_error(own: S3Remote) -> None:
 # -- what is sent
 
 
-def test_every_write_carries_content_md5_and_a_create_its_condition(
-    s3: Endpoint, bucket: str
+Sent = list[tuple[str, dict[str, str]]]
+
+
+def noted(remote: S3Remote) -> Sent:
+    """The methods and headers of what the remote sends from now on."""
+    sent: Sent = []
+
+    def note(request: Any, **_: object) -> None:
+        plain = {
+            key.lower(): value if isinstance(value, str) else value.decode("latin-1")
+            for key, value in request.headers.items()
+        }
+        sent.append((request.method, plain))
+
+    remote.client().meta.events.register("before-send.s3", note)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("options", "md5", "signed"),
+    [
+        (PROVED, False, True),  # the cheaper one of two that were seen to be checked
+        (MD5_ONLY, True, False),
+        (None, True, True),  # over http; botocore's choice
+    ],
+    ids=["signed-body", "md5", "not-probed"],
+)
+def test_every_write_carries_a_digest_of_its_body_and_a_create_its_condition(
+    s3: Endpoint, bucket: str, options: dict[str, str] | None, md5: bool, signed: bool
 ) -> None:
-    """With a batch delete too: older servers refuse it otherwise."""
-    for options in (PROVED, None):
-        remote = S3Remote(opened(s3.url, bucket, options).settings)
-        sent: list[tuple[str, set[str]]] = []
+    """And a batch delete Content-MD5: older servers refuse it otherwise."""
+    remote = S3Remote(opened(s3.url, bucket, options).settings)
+    sent = noted(remote)
+    remote.create("packs/a", [b"x"])
+    remote.create("packs/b", [b"x" * 2_000_000])
+    remote.delete_many(["packs/a", "packs/b"])
+    writes = [headers for method, headers in sent if method in ("PUT", "POST")]
+    assert len(writes) == 3 and "content-md5" in writes[2]
+    for headers, content in zip(writes, (b"x", b"x" * 2_000_000), strict=False):
+        assert ("content-md5" in headers) is md5
+        digest = hashlib.sha256(content).hexdigest()
+        assert (headers["x-amz-content-sha256"] == digest) is signed
+        assert headers["if-none-match"] == "*"
 
-        def note(request: Any, **_: object) -> None:
-            sent.append((request.method, {key.lower() for key in request.headers}))  # noqa: B023
 
-        remote.client().meta.events.register("before-send.s3", note)
-        remote.create("packs/a", [b"x"])
-        remote.create("packs/b", [b"x" * 2_000_000])
-        remote.delete_many(["packs/a", "packs/b"])
-        writes = [headers for method, headers in sent if method in ("PUT", "POST")]
-        assert len(writes) == 3 and all("content-md5" in headers for headers in writes)
-        assert all("if-none-match" in headers for headers in writes[:2])
+def test_a_lock_is_asked_for_with_content_md5(needs_ceph: Endpoint) -> None:
+    """AWS refuses a PutObject with a lock and without it."""
+    bucket = make_bucket(needs_ceph, ObjectLockEnabledForBucket=True)
+    remote = S3Remote(opened(needs_ceph.url, bucket, {**PROVED, "retentiondays": "1"}).settings)
+    sent = noted(remote)
+    remote.create("packs/aa/x", [b"x"])
+    assert "content-md5" in sent[0][1]
 
 
 def test_a_pack_is_locked_for_the_days_that_are_set(needs_ceph: Endpoint) -> None:
@@ -172,7 +207,7 @@ def test_a_probe_finds_what_the_server_does_and_leaves_nothing(s3: Endpoint, buc
     found = remote.probe()
     assert found.place == f"{s3.url}/{bucket}"
     assert found.conditional_put and found.ranges and found.consistent_listing
-    assert found.content_md5 is (s3.kind == "ceph")
+    assert found.content_md5 is found.signed_body is (s3.kind == "ceph")
     assert list(remote.list("")) == []
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.conformance.remotes.s3_tools import behind_proxy
+from tests.conformance.remotes.s3_tools import MD5_ONLY, PROVED, behind_proxy
 from tests.support.fault_proxy import FaultProxy
 from tests.support.s3_server import Endpoint
 
@@ -81,14 +81,27 @@ def test_a_put_that_was_cut_leaves_nothing(pair: Pair) -> None:
     assert remote.size("packs/aa/new") is None
 
 
-def test_a_byte_that_changed_on_its_way_up_is_not_stored(pair: Pair, needs_ceph: Endpoint) -> None:
-    remote, proxy = pair
-    proxy.fault("corrupt_up", "PUT ", after=1_000_000)
-    with pytest.raises(TransientRemoteError, match="not those that were sent"):
-        remote.create("packs/aa/new", PARTS)
-    assert remote.size("packs/aa/new") is None
-    assert patient(remote).create("packs/aa/new", PARTS) is True
-    assert remote.read("packs/aa/new") == CONTENT
+GUARDS = [
+    pytest.param(PROVED, id="signed-body"),
+    pytest.param(MD5_ONLY, id="md5"),
+    pytest.param(None, id="not-probed"),
+]
+
+
+@pytest.mark.parametrize("parts", [PARTS, [b"x" * 10_000]], ids=["pack", "small"])
+@pytest.mark.parametrize("guard", GUARDS)
+def test_a_byte_that_changed_on_its_way_up_is_not_stored(
+    needs_ceph: Endpoint, bucket: str, guard: dict[str, str] | None, parts: list[bytes]
+) -> None:
+    """Whichever digest guards the body, by what the probe saw: the server refuses it."""
+    with behind_proxy(needs_ceph, bucket, options=guard) as (remote, proxy):
+        proxy.fault("corrupt_up", "PUT ", after=1_000_000 if parts is PARTS else 5_000)
+        with pytest.raises(TransientRemoteError, match="not those that were sent"):
+            remote.create("packs/aa/new", parts)
+        assert proxy.hits("corrupt_up") == 1
+        assert remote.size("packs/aa/new") is None
+        assert patient(remote).create("packs/aa/new", parts) is True
+        assert remote.read("packs/aa/new") == b"".join(parts)
 
 
 @pytest.mark.parametrize("after", [10, 400, 100_000, 2_400_000])

@@ -91,7 +91,12 @@ def test_a_writers_probe_tells_the_same_and_leaves_no_more_at_the_second_time(as
     remote = as_role("writer")
     found = remote.probe()
     left = [row.name for row in remote.list("probe/")]
-    assert found.conditional_put and found.content_md5 and found.consistent_listing
+    assert (
+        found.conditional_put
+        and found.content_md5
+        and found.signed_body
+        and found.consistent_listing
+    )
     assert remote.probe() == found
     assert [row.name for row in remote.list("probe/")] == left and len(left) <= 2
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import click
 
-from mlver.cli.options import PATHS, known_pathspecs, opened
+from mlver.cli.options import EXCLUDE, INCLUDE, PATHS, known_pathspecs, opened, selected
 from mlver.cli.output import human_size
 
 
 @click.command()
 @PATHS
 @click.option("--no-fetch", is_flag=True, help="Use only what the store on this machine holds.")
-def command(paths: tuple[bytes, ...], no_fetch: bool) -> int:
+@INCLUDE
+@EXCLUDE
+def command(
+    paths: tuple[bytes, ...], no_fetch: bool, include: tuple[str, ...], exclude: tuple[str, ...]
+) -> int:
     """Turn pointers in the worktree into content.
 
-    Without PATH every tracked file is taken. Files with changes are never overwritten.
+    Without PATH every tracked file is taken that the settings of a partial clone do not leave out;
+    a PATH is taken whatever they say. Files with changes are never overwritten.
     """
+    from mlver.git.selection import select
     from mlver.workflows.hydrate import hydrate, pending
     from mlver.workflows.settle import settle
 
     with opened() as ctx:
-        chosen = known_pathspecs(ctx.repo, paths)
-        result = hydrate(ctx, pending(ctx, chosen), fetch=not no_fetch)
-        settle(ctx, chosen)
+        specs = known_pathspecs(ctx.repo, paths)
+        chosen = select(include, exclude) if paths else selected(ctx, include, exclude)
+        result = hydrate(ctx, pending(ctx, specs, chosen), fetch=not no_fetch)
+        settle(ctx, specs)
     return report(result)
 
 

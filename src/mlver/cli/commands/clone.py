@@ -7,6 +7,7 @@ import sys
 import click
 
 from mlver.cli.commands.checkout import report
+from mlver.cli.options import EXCLUDE, INCLUDE
 from mlver.cli.output import escape, show_path, warn
 from mlver.cli.progress import for_terminal
 from mlver.workflows.places import Place
@@ -19,6 +20,8 @@ from mlver.workflows.places import Place
 @click.option("-b", "--branch", metavar="NAME", help="Check out this branch or tag.")
 @click.option("--depth", type=int, metavar="N", help="Fetch this many commits only.")
 @click.option("--recurse-submodules", is_flag=True, help="Clone submodules too.")
+@INCLUDE
+@EXCLUDE
 def command(
     url: str,
     folder: str | None,
@@ -26,13 +29,20 @@ def command(
     branch: str | None,
     depth: int | None,
     recurse_submodules: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
 ) -> int:
     """Clone a repository with its content.
 
     The same as git clone, git mlver init, git mlver remote trust and git mlver pull: content is
     fetched in one batch and written directly. A remote that the clone itself names is contacted
     only after a yes (or --trust).
+
+    With --include or --exclude the clone is a partial one from then on: the patterns go into its
+    configuration, as mlver.fetchInclude and mlver.fetchExclude, and the rest stays pointers until
+    `git mlver checkout PATH`.
     """
+    from mlver.git.selection import select
     from mlver.workflows.clone import clone
 
     options = [f"--branch={branch}"] if branch else []
@@ -47,6 +57,15 @@ def command(
         shown = escape(place.url)
         return click.confirm(f"Fetch content from {shown} (named by this repository)?", err=True)
 
-    top, result = clone(url, folder, options, ask_trust=ask, warn=warn, progress=for_terminal())
+    select(include, exclude)  # a pattern that is none is refused before anything is fetched
+    top, result = clone(
+        url,
+        folder,
+        options,
+        partial=(include, exclude),
+        ask_trust=ask,
+        warn=warn,
+        progress=for_terminal(),
+    )
     click.echo(f"cloned into {show_path(top)}", err=True)
     return report(result)

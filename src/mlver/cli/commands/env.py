@@ -19,7 +19,7 @@ def command(as_json: bool) -> None:
     """Print versions, paths and settings, as for a bug report."""
     from mlver.git import command as git
     from mlver.store import chunker
-    from mlver.workflows import places
+    from mlver.workflows import cache, places
 
     with opened() as ctx:
         repo, settings = ctx.repo, ctx.settings
@@ -38,6 +38,8 @@ def command(as_json: bool) -> None:
             "threshold": settings.threshold,
             "patterns": list(settings.patterns),
             "smudge_limit": settings.smudge_limit,
+            "cache_size": settings.cache_size,
+            "store_bytes": cache.used(ctx),
         }
         remotes = {
             place.name: {"url": place.url, "origin": place.origin, "trusted": place.trusted}

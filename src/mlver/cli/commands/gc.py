@@ -75,6 +75,7 @@ def _document(done: Collected, yes: bool) -> dict[str, object]:
         "bytes_waiting": plan.size(plan.waiting - new),
         "packs_deleted": len(plan.doomed),
         "bytes_deleted": plan.size(plan.doomed),
+        "objects_hidden": done.hidden,
     }
 
 
@@ -96,5 +97,10 @@ def _show(done: Collected, yes: bool) -> None:
         click.echo(f"  {len(packs)} pack(s), {human_size(plan.size(packs))}: {what}")
     if plan.missing:
         click.echo(f"  {len(plan.missing)} blob(s) that git names are missing there")
+    if done.hidden and plan.doomed:
+        click.echo(
+            "  the bucket keeps old versions (Object Lock, or versioning): what was deleted can be"
+            " brought back, and takes space until a rule of the bucket removes it"
+        )
     if not yes and (plan.doomed or new):
         click.echo("nothing was changed; --yes does it")

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from mlver.cli.commands.remote_compact import compact
 from mlver.cli.options import JSON, opened, print_json
 from mlver.cli.output import escape
 
@@ -42,7 +43,7 @@ def add(name: str, url: str, share: bool, options: tuple[str, ...]) -> None:
     s3://bucket/prefix?endpoint=https://host:9000. What the server can do is tried with small
     objects, and kept in git's configuration.
     """
-    from mlver.workflows.places import add_remote
+    from mlver.workflows.remote_settings import add_remote
 
     if "://" not in url and not url.startswith(("/", "~")) and os.path.isdir(url):
         url = os.path.abspath(url)
@@ -86,7 +87,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name", metavar="NAME")
 def remove(name: str) -> None:
     """Forget a remote here. Nothing on it is deleted."""
-    from mlver.workflows.places import remove_remote
+    from mlver.workflows.remote_settings import remove_remote
 
     with opened() as ctx:
         remove_remote(ctx, name)
@@ -95,9 +96,16 @@ def remove(name: str) -> None:
 @command.command("trust")
 @click.argument("name", metavar="NAME")
 def trust(name: str) -> None:
-    """Use a remote that .mlver.toml names, at its present URL."""
-    from mlver.workflows.places import trust
+    """Use a remote that .mlver.toml names, at its present URL.
+
+    What its server can do is tried, as by `git mlver remote add`, where nothing is kept of it.
+    Who may only read there is told so; the remote is trusted all the same.
+    """
+    from mlver.workflows.remote_settings import trust
 
     with opened() as ctx:
         place = trust(ctx, name)
     click.echo(f"{escape(place.name)} is trusted at {escape(place.url)}", err=True)
+
+
+command.add_command(compact)

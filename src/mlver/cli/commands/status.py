@@ -24,16 +24,19 @@ def command(paths: tuple[bytes, ...], everything: bool, as_json: bool) -> None:
     modified  the worktree differs from what is staged
     missing   the content is neither here nor on the remote
     """
+    from mlver.workflows import cache
     from mlver.workflows.status import status
 
     with opened() as ctx:
         rows = status(ctx, pathspecs(ctx.repo, paths))
+        limit, stored = cache.bound(ctx), cache.used(ctx)
     if as_json:
         files = [
             {"path": json_path(r.path), "oid": r.oid.hex(), "size": r.size, "state": r.state}
             for r in rows
         ]
-        print_json({"version": 1, "files": files})
+        store = {"bytes": stored, "bound": limit}
+        print_json({"version": 1, "files": files, "store": store})
         return
     for row in rows:
         if everything or row.state != "hydrated":
@@ -42,3 +45,6 @@ def command(paths: tuple[bytes, ...], everything: bool, as_json: bool) -> None:
     total = human_size(sum(row.size for row in rows))
     parts = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     click.echo(f"{len(rows)} tracked file(s), {total}" + (f": {parts}" if parts else ""), err=True)
+    if limit is not None:
+        most = f"mlver.cacheSize is {human_size(limit)}"
+        click.echo(f"the store holds {human_size(stored)}; {most}", err=True)

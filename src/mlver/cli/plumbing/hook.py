@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from mlver.cli.output import human_size, show_path, warn
 from mlver.errors import MlverError
+from mlver.git import run_presence
 from mlver.workflows.context import Context, open_context
 from mlver.workflows.staged import Captured
 
@@ -49,11 +50,52 @@ def _tell(captured: Sequence[Captured]) -> None:
         warn(f"captured {show_path(item.path)} ({human_size(item.size)}){added}")
 
 
-def _post_commit(ctx: Context, _args: list[str]) -> int:
-    from mlver.workflows.capture import mend
+def _commit_msg(ctx: Context, args: list[str]) -> int:
+    from mlver.workflows.staged_runs import add_trailer
 
-    mend(ctx)
+    if args:
+        _told(lambda: add_trailer(ctx, os.path.abspath(os.fsencode(args[0]))))
     return 0
+
+
+def _post_commit(ctx: Context, _args: list[str]) -> int:
+    if os.path.exists(os.path.join(ctx.repo.state_dir, b"mend")):
+        from mlver.workflows.capture import mend
+
+        mend(ctx)
+    if run_presence.has_runs(ctx.repo):
+        from mlver.workflows.attach_runs import after_commit
+
+        _told(lambda: after_commit(ctx))
+    return 0
+
+
+def _post_merge(ctx: Context, args: list[str]) -> int:
+    code = _after_checkout(ctx, args)
+    if args[:1] != ["1"] and run_presence.has_runs(ctx.repo):  # 1: a squash, not committed yet
+        from mlver.workflows.attach_runs import after_merge
+
+        _told(lambda: after_merge(ctx))
+    return code
+
+
+def _post_rewrite(ctx: Context, args: list[str]) -> int:
+    lines = (os.fsdecode(line).split() for line in sys.stdin.buffer.read().splitlines())
+    pairs = [(words[0], words[1]) for words in lines if len(words) >= 2]
+    code = _after_checkout(ctx, args)
+    if pairs and run_presence.has_runs(ctx.repo):
+        from mlver.workflows.attach_runs import after_rewrite
+
+        _told(lambda: after_rewrite(ctx, pairs))
+    return code
+
+
+def _told(work: Callable[[], object]) -> None:
+    """Do what git does not wait for: where it fails, a warning is all that comes of it."""
+    try:
+        work()
+    except MlverError as error:
+        warn(str(error))
 
 
 def _post_checkout(ctx: Context, args: list[str]) -> int:
@@ -80,12 +122,19 @@ def _after_checkout(ctx: Context, _args: list[str]) -> int:
 
 
 def _pre_push(ctx: Context, args: list[str]) -> int:
+    from mlver.workflows import verify
     from mlver.workflows.push import before_push
 
     remote, url, updates = _updates(args)
+    verify.before_push(ctx, updates)
     result = before_push(ctx, remote, url, updates)
     if result is not None and result.sent:
         warn(f"pushed {len(result.sent)} file(s), {human_size(result.bytes)} sent")
+    from mlver.git.run_remotes import adopt_remotes
+    from mlver.workflows.exchange_runs import push_runs
+
+    adopt_remotes(ctx.repo)
+    push_runs(ctx, remote, url)
     return 0
 
 
@@ -107,10 +156,11 @@ def _updates(args: list[str]) -> tuple[str, str, list[tuple[str, str]]]:
 
 
 _HOOKS: dict[str, Callable[[Context, list[str]], int]] = {
+    "commit-msg": _commit_msg,
     "post-checkout": _post_checkout,
     "post-commit": _post_commit,
-    "post-merge": _after_checkout,
-    "post-rewrite": _after_checkout,
+    "post-merge": _post_merge,
+    "post-rewrite": _post_rewrite,
     "pre-commit": _pre_commit,
     "pre-push": _pre_push,
     "prepare-commit-msg": _prepare_commit_msg,
