@@ -89,7 +89,8 @@ def test_every_schema_is_one(path: Path) -> None:
     schema = json.loads(path.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     assert schema["$id"] == f"urn:git-mlver:{path.stem}:1"
-    assert schema["properties"]["version"] == {"const": 1}
+    if path.stem != "show":  # a record, as it stands; its form is in its member `schema`
+        assert schema["properties"]["version"] == {"const": 1}
 
 
 def test_status_names_the_state_of_each_file(pushed: Clone) -> None:
