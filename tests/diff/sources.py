@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from mlver.formats.base import Piece
 from mlver.model.digest import digest_of
@@ -36,3 +37,33 @@ class Memory:
 
     def _piece(self, start: int, end: int) -> Piece:
         return Piece(digest_of(self._data[start:end]), start, end - start)
+
+
+class Cut(Memory):
+    """The same as a blob of the store: its pieces are known, and what was derived is kept."""
+
+    is_cut = True
+
+    def __init__(self, data: bytes, often: int = 12) -> None:
+        super().__init__(data, often)
+        self.kept: dict[str, bytes] = {}
+        self.prepared = 0
+
+    @cached_property
+    def _cut(self) -> Sequence[Piece]:
+        return super().pieces()
+
+    def pieces(self) -> Sequence[Piece]:
+        return self._cut
+
+    def prepare(self, ranges: Sequence[tuple[int, int]]) -> None:
+        self.prepared += sum(end - start for start, end in ranges)
+
+    def stream(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
+        return (self.read(piece.offset, piece.length) for piece in pieces)
+
+    def recall(self, name: str) -> bytes | None:
+        return self.kept.get(name)
+
+    def keep(self, name: str, data: bytes) -> None:
+        self.kept[name] = data

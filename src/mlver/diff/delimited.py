@@ -1,5 +1,8 @@
 """CSV and TSV: by the parts that differ where both versions are written alike, else by all rows.
 
+Which parts differ is told by the recipes where both versions have one (diff/recipes.py), else by
+comparing their bytes (diff/stretches.py).
+
 The parts suffice where delimiter, encoding, header and line ends agree, the files are strict
 (formats/delimited.py), and no blank line is among their rows. Otherwise every row of both is read,
 twice, and cancelled by a digest of its text. Both ways end in rows.pair with the same rows.
@@ -10,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mlver.diff import columns
+from mlver.diff import columns, recipes
 from mlver.diff.options import Options
+from mlver.diff.outline import outlines
 from mlver.diff.records import cancel, changed_records
 from mlver.diff.rows import infer_key, pair
 from mlver.diff.scan import Scanned, scan
 from mlver.diff.stretches import by_comparison
 from mlver.formats import delimited
-from mlver.formats.base import NotThisFormat, Source
+from mlver.formats.base import CutSource, NotThisFormat, Source, is_cut
 from mlver.formats.delimited import Dialect, Row
 from mlver.model.change import FileDiff, RowCounts
 from mlver.model.digest import Hasher
@@ -31,11 +35,27 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
     before = delimited.read_dialect(old, old_name)
     after = delimited.read_dialect(new, new_name)
     if _alike(before, after):
+        if is_cut(old) and is_cut(new):
+            found = _outlined(old, new, before, after)
+            if found is None:
+                return _by_rows(old, new, before, after, options)
+            return replace(_by_parts(old, new, found, before, after, options), method="recipes")
         stretches = by_comparison(old, new)
         scanned = scan(old, new, stretches, before, after)
         if scanned is not None:
             return _by_parts(old, new, scanned, before, after, options)
     return _by_rows(old, new, before, after, options)
+
+
+def _outlined(old: CutSource, new: CutSource, before: Dialect, after: Dialect) -> Scanned | None:
+    """None where the parts do not suffice (diff/scan.py has the same conditions)."""
+    found = outlines(old, new, before.delimiter, (before.start, after.start))
+    for outline in found:
+        if not outline.is_plain:
+            return None
+        if outline.delimiters != (len(before.header) - 1) * outline.records:
+            return None
+    return Scanned(recipes.entries(old, new, found), found[0].records, found[1].records)
 
 
 def _alike(before: Dialect, after: Dialect) -> bool:

@@ -8,13 +8,15 @@ a column that came from one that other rows had before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from mlver.diff import objects
+from mlver.diff import objects, recipes
 from mlver.diff.options import Options
+from mlver.diff.outline import NO_QUOTES, outlines
 from mlver.diff.records import cancel, gaps
 from mlver.diff.stretches import Stretch, by_comparison
-from mlver.formats.base import NotThisFormat, Source
+from mlver.formats.base import NotThisFormat, Source, is_cut
 from mlver.formats.parameters import parse_json
 from mlver.model.change import FileDiff
 
@@ -25,13 +27,26 @@ _BOM = b"\xef\xbb\xbf"
 
 def diff(old: Source, new: Source, old_name: str, new_name: str, options: Options) -> FileDiff:
     """What changed from `old` to `new`. Raises NotThisFormat for a line that is no JSON."""
-    left = changed_lines(old, new, by_comparison(old, new))
+    counts = _counted(old, new)
+    by_recipes = counts is not None
+    stretches = recipes.grown(old, new) if is_cut(old) and is_cut(new) else by_comparison(old, new)
+    left = changed_lines(old, new, stretches)
     before, after = ([_object(line) for line in lines] for lines in left)
-    counts = _count(old), _count(new)
+    counts = counts or (_count(old), _count(new))
     names = None
     if {*objects.names_of(before)} != {*objects.names_of(after)}:
         names = objects.names_of(_all(old)), objects.names_of(_all(new))
-    return objects.compare("jsonl", before, after, counts, options, names)
+        by_recipes = False
+    found = objects.compare("jsonl", before, after, counts, options, names)
+    return replace(found, method="recipes") if by_recipes else found
+
+
+def _counted(old: Source, new: Source) -> tuple[int, int] | None:
+    """Lines of either, from the outlines; None where they have to be read for it."""
+    if not (is_cut(old) and is_cut(new)):
+        return None
+    found = outlines(old, new, NO_QUOTES)
+    return (found[0].records, found[1].records) if all(o.is_plain for o in found) else None
 
 
 def changed_lines(
@@ -55,9 +70,10 @@ def _whole_lines(old: Source, new: Source, stretch: Stretch) -> tuple[int, int] 
         if found is None:
             return None
         start = found + 1
-    end = stretch.length
+    end, step = stretch.length, 256
     while end > start:
-        low = max(start, end - 65536)
+        low = max(start, end - step)
+        step = min(step * 4, 65536)
         stop = old.read(stretch.old + low, end - low).rfind(b"\n")
         if stop >= 0:
             return start, low + stop + 1
@@ -70,9 +86,10 @@ def _begins(source: Source, at: int) -> bool:
 
 
 def _find(source: Source, at: int, length: int) -> int | None:
-    done = 0
+    done, step = 0, 256
     while done < length:
-        data = source.read(at + done, min(65536, length - done))
+        data = source.read(at + done, min(step, length - done))
+        step = min(step * 4, 65536)
         place = data.find(b"\n")
         if place >= 0:
             return done + place

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from mlver.diff.stretches import Stretch
 from mlver.formats.base import Source
 
-_STEP = 64 * 1024
+_FIRST_STEP, _STEP = 256, 64 * 1024
 
 
 class Entry(NamedTuple):
@@ -81,28 +81,29 @@ def _begins(source: Source, offset: int, start: int) -> bool:
 
 def _first_end(source: Source, stretch: Stretch, inside: int) -> int | None:
     """Where the first record end in the stretch is, as an offset in it."""
-    at = 0
+    at, step = 0, _FIRST_STEP  # a record's end is near: what lies further may not be at hand
     while at < stretch.length:
-        data = source.read(stretch.old + at, min(_STEP, stretch.length - at))
+        data = source.read(stretch.old + at, min(step, stretch.length - at))
         for stop, is_inside in _line_feeds(data, inside):
             if not is_inside:
                 return at + stop + 1
         inside ^= data.count(b'"') & 1
         at += len(data)
+        step = min(step * 4, _STEP)
     return None
 
 
 def _last_end(source: Source, stretch: Stretch, after: int) -> int | None:
     """Where the last record end in the stretch is, as an offset in it."""
-    high, inside = stretch.length, after
+    high, inside, step = stretch.length, after, _FIRST_STEP
     while high > 0:
-        low = max(0, high - _STEP)
+        low = max(0, high - step)
         data = source.read(stretch.old + low, high - low)
         inside ^= data.count(b'"') & 1  # the state at `low`
         found = _last_outside(data, inside)
         if found is not None:
             return low + found + 1
-        high = low
+        high, step = low, min(step * 4, _STEP)
     return None
 
 

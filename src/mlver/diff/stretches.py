@@ -51,14 +51,15 @@ def _equal_length(old: Source, at: int, new: Source, to: int) -> int:
     while True:
         a, b = old.read(at + length, block), new.read(to + length, block)
         if a != b:
-            return length + _common_prefix(a, b)
+            return length + common_prefix(a, b)
         length += len(a)
         if len(a) < block:
             return length
         block = min(block * 2, _BLOCK)
 
 
-def _common_prefix(a: bytes, b: bytes) -> int:
+def common_prefix(a: bytes, b: bytes) -> int:
+    """How many bytes of two that differ are the same in front."""
     low, high = 0, min(len(a), len(b))
     while low < high:  # a[:low] == b[:low]
         middle = (low + high + 1) // 2

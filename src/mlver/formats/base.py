@@ -7,8 +7,8 @@ file is then taken as opaque, and the reason is told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeGuard
 
 from mlver.errors import MlverError
 
@@ -43,3 +43,28 @@ class Source(Protocol):
     @property
     def is_near(self) -> bool:
         """True where all bytes are at hand, so that a look at all of them costs little."""
+
+
+class CutSource(Source, Protocol):
+    """A version that lies in pieces: it costs nothing to know them, and each is had by itself."""
+
+    @property
+    def is_cut(self) -> bool:
+        """True."""
+
+    def prepare(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """These (start, end) will be read: what is far of them is fetched in one go."""
+
+    def stream(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
+        """The bytes of these pieces, one after the other, read ahead."""
+
+    def recall(self, name: str) -> bytes | None:
+        """What was kept under this name for this content, if it is still there."""
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep what was derived from this content. It may be gone at any time."""
+
+
+def is_cut(source: Source) -> TypeGuard[CutSource]:
+    """True for a version that lies in pieces."""
+    return getattr(source, "is_cut", False)

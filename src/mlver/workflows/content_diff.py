@@ -18,6 +18,7 @@ from mlver.formats.base import Source
 from mlver.git.objects import BlobReader
 from mlver.model.change import FileDiff
 from mlver.model.pointer import Pointer
+from mlver.workflows.chunk_reading import Chunks
 from mlver.workflows.context import Context
 from mlver.workflows.diff import FileChange, Place
 from mlver.workflows.versions import BlobSource, BytesSource, FileSource
@@ -67,14 +68,19 @@ def open_versions(
     ctx: Context | None, change: FileChange, stack: ExitStack
 ) -> tuple[Source, Source]:
     """Both versions, for as long as `stack` is open. Raises MissingContent, RemoteError."""
+    chunks = None if ctx is None else stack.enter_context(Chunks(ctx))
     return (
-        open_version(ctx, change.old, change.old_place, stack),
-        open_version(ctx, change.new, change.new_place, stack),
+        open_version(ctx, change.old, change.old_place, stack, chunks),
+        open_version(ctx, change.new, change.new_place, stack, chunks),
     )
 
 
 def open_version(
-    ctx: Context | None, pointer: Pointer | None, place: Place, stack: ExitStack
+    ctx: Context | None,
+    pointer: Pointer | None,
+    place: Place,
+    stack: ExitStack,
+    chunks: Chunks | None = None,
 ) -> Source:
     """One version, from where it is."""
     if place.file is not None:
@@ -87,7 +93,7 @@ def open_version(
         if data is None:
             raise MissingContent(f"git does not have the blob {place.blob}", fix="git fetch")
         return BytesSource(data)
-    return BlobSource(ctx, pointer)
+    return BlobSource(ctx, pointer, chunks or stack.enter_context(Chunks(ctx)))
 
 
 def _reason(error: MlverError) -> str:

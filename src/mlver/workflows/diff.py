@@ -65,26 +65,24 @@ def diff(
     *,
     cached: bool = False,
 ) -> list[FileChange]:
-    """Changes from `old` to `new`. None: the index for old, the worktree for new; with `cached`,
-    from `old` (HEAD) to the index."""
-    if old is not None and new is not None and not pathspecs:
-        before, after = changed_pointers(ctx.repo, old, new)
+    """Changes from the tree `old` to `new`. None: the index for old, the worktree for new; with
+    `cached`, from `old` (HEAD) to the index."""
+    if old is not None and new is not None:
+        before, after = changed_pointers(ctx.repo, old, new, pathspecs)
         sides = _Sides({**before}, {**after}, {})
     else:
-        sides = _from_entries(ctx, old, new, pathspecs, cached)
+        sides = _from_entries(ctx, old, pathspecs, cached)
     with _Contents(ctx) as contents:
         return _changes(sides, contents)
 
 
 def _from_entries(
-    ctx: Context, old: str | None, new: str | None, pathspecs: Sequence[bytes], cached: bool
+    ctx: Context, old: str | None, pathspecs: Sequence[bytes], cached: bool
 ) -> _Sides:
     if cached:
         old = old or "HEAD"
     entries = staged(ctx.repo, pathspecs) if old is None else tree_entries(ctx.repo, old, pathspecs)
     before = _sides(ctx, entries)
-    if new is not None:
-        return _Sides(before, _sides(ctx, tree_entries(ctx.repo, new, pathspecs)), {})
     tracked = before if old is None else _sides(ctx, staged(ctx.repo, pathspecs))
     if cached:
         return _Sides(before, tracked, {})

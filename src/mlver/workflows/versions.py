@@ -9,19 +9,18 @@ from __future__ import annotations
 import bisect
 import os
 import stat
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from mlver.errors import LocalIOError
 from mlver.formats.base import Piece
 from mlver.model.digest import Digest, digest_of
 from mlver.model.pointer import Pointer
-from mlver.store import files
+from mlver.model.recipe import Row
+from mlver.store import derived, files
 from mlver.store.chunker import Chunker, spans
+from mlver.workflows.chunk_reading import Chunks
 from mlver.workflows.context import Context
-
-_WINDOW = 8 * 1024 * 1024
-_KEPT = 64
 
 
 class BytesSource:
@@ -92,54 +91,58 @@ def _cut(data: bytes) -> Sequence[Piece]:
 
 
 class BlobSource:
-    """A blob: chunks of the store, each verified; fetched where it is not here."""
+    """A blob: chunks of the store, each verified. Only what is read is fetched."""
 
     is_cut = True  # pieces cost nothing
 
-    def __init__(self, ctx: Context, pointer: Pointer) -> None:
-        """Raises MissingContent, RemoteError where it cannot be had."""
-        self._ctx, self.size = ctx, pointer.size
-        self._pieces = self._rows(pointer)
-        self._starts = [piece.offset for piece in self._pieces]
-        self._kept: OrderedDict[Digest, bytes] = OrderedDict()
-
-    def _rows(self, pointer: Pointer) -> list[Piece]:
-        from mlver.workflows.fetch import fetch_pointers
-
-        if self._ctx.store.missing(pointer) is not None:
-            failed = fetch_pointers(self._ctx, [pointer]).failed
-            if pointer in failed:
-                raise failed[pointer]
-        pieces, start = [], 0
-        for digest, length in self._ctx.store.rows(pointer):
-            pieces.append(Piece(digest, start, length))
+    def __init__(self, ctx: Context, pointer: Pointer, chunks: Chunks | None = None) -> None:
+        """`chunks`: shared with the other version. Raises MissingContent, RemoteError where it
+        cannot be had."""
+        self._store, self.size, self._oid = ctx.store, pointer.size, pointer.oid
+        self._chunks = chunks or Chunks(ctx)
+        self._pieces, start = [], 0
+        for digest, length in self._chunks.rows(pointer):
+            self._pieces.append(Piece(digest, start, length))
             start += length
-        return pieces
+        self._starts = [piece.offset for piece in self._pieces]
 
     @property
     def is_near(self) -> bool:
-        store = self._ctx.store
-        return all(store.locate(Digest(piece.id)) is not None for piece in self._pieces)
+        return not self._chunks.lacking([Digest(piece.id) for piece in self._pieces])
 
     def pieces(self) -> Sequence[Piece]:
         return self._pieces
 
     def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
-        first = max(0, bisect.bisect_right(self._starts, offset) - 1)
-        last = bisect.bisect_left(self._starts, end)
-        wanted = self._pieces[first:last]
+        first, last = self._span(offset, end)
         parts = []
-        for piece in wanted:
-            data = self._chunk(Digest(piece.id))
+        for place in range(first, last):
+            piece = self._pieces[place]
+            data = self._chunks.get(Digest(piece.id), partial(self._ahead, place))
             parts.append(data[max(0, offset - piece.offset) : end - piece.offset])
         return b"".join(parts)
 
-    def _chunk(self, digest: Digest) -> bytes:
-        data = self._kept.get(digest)
-        if data is None:
-            data = bytes(self._ctx.store.chunk(digest))
-            self._kept[digest] = data
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return data
+    def _span(self, start: int, end: int) -> tuple[int, int]:
+        first = max(0, bisect.bisect_right(self._starts, start) - 1)
+        return first, bisect.bisect_left(self._starts, end)
+
+    def _ahead(self, place: int) -> Iterable[Row]:
+        return ((Digest(piece.id), piece.length) for piece in self._pieces[place:])
+
+    def prepare(self, ranges: Sequence[tuple[int, int]]) -> None:
+        wanted: dict[Digest, int] = {}
+        for start, end in ranges:
+            if start < end:
+                for piece in self._pieces[slice(*self._span(start, end))]:
+                    wanted[Digest(piece.id)] = piece.length
+        self._chunks.bring(wanted.items())
+
+    def stream(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
+        return self._chunks.stream([(Digest(piece.id), piece.length) for piece in pieces])
+
+    def recall(self, name: str) -> bytes | None:
+        return derived.read(self._store.root, self._oid, name)
+
+    def keep(self, name: str, data: bytes) -> None:
+        derived.write(self._store.root, self._oid, name, data)

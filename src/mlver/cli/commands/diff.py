@@ -122,8 +122,10 @@ def _two_files(words: tuple[str, ...], wanted: Wanted) -> int:
 def _split(
     repo: Repo, words: tuple[str, ...], after: list[str] | None
 ) -> tuple[list[str], list[str]]:
-    """Revisions come first and end at the first word that is none; what comes `after` `--` is a
-    path whether it is there or not."""
+    """Revisions, as trees, come first and end at the first word that is none; what comes `after`
+    `--` is a path whether it is there or not."""
+    from mlver.git.objects import resolve
+
     revisions: list[str] = []
     rest = list(words)
     while rest and len(revisions) < 2:
@@ -132,10 +134,13 @@ def _split(
             left, _, right = word.partition("...") if "..." in word else word.partition("..")
             if "..." in word:
                 left = _merge_base(repo, left or "HEAD", right or "HEAD")
-            return [left or "HEAD", right or "HEAD"], [*rest[1:], *(after or ())]
-        if not _is_revision(repo, word):
+            trees = [resolve(repo, name or "HEAD") for name in (left, right)]
+            return trees, [*rest[1:], *(after or ())]
+        tree = _tree_of(repo, word)
+        if tree is None:
             break
-        revisions.append(rest.pop(0))
+        revisions.append(tree)
+        rest.pop(0)
     for path in rest:
         if after is not None or (not revisions and not os.path.lexists(path)):
             raise UsageError(
@@ -145,14 +150,14 @@ def _split(
     return revisions, [*rest, *(after or ())]
 
 
-def _is_revision(repo: Repo, word: str) -> bool:
-    from mlver.git import command as git
+def _tree_of(repo: Repo, word: str) -> str | None:
+    """The tree that a person names, so that git has to be asked once; None for what is none."""
+    from mlver.git.objects import resolve
 
-    found = git.attempt(
-        ["rev-parse", "--verify", "--quiet", "--end-of-options", word + "^{tree}"],
-        cwd=repo.worktree or repo.git_dir,
-    )
-    return found.returncode == 0
+    try:
+        return resolve(repo, word)
+    except UsageError:
+        return None
 
 
 def _merge_base(repo: Repo, left: str, right: str) -> str:
