@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlver.errors import EXIT_DIFFERENT, UsageError
 
 if TYPE_CHECKING:
+    from mlver.diff.image_folders import FolderDiff
     from mlver.diff.options import Options
     from mlver.workflows.content_diff import Compared
     from mlver.workflows.context import Context
@@ -29,6 +30,7 @@ class Wanted(NamedTuple):
     html: str | None = None
     patch: str | None = None
     as_json: bool = False
+    layout: str | None = None
 
 
 def show(
@@ -36,8 +38,9 @@ def show(
     changes: Sequence[FileChange],
     compare: Callable[[FileChange], Compared],
     wanted: Wanted,
+    folders: Sequence[FolderDiff] = (),
 ) -> int:
-    """Compares file by file and shows each; the exit code."""
+    """Compares file by file and shows each, after folders of images; the exit code."""
     if wanted.by is not None and (wanted.html or wanted.patch):
         raise UsageError("--by counts; it makes no page and no patch", fix="leave one of them out")
     differs = False
@@ -53,15 +56,15 @@ def show(
     if wanted.patch is not None:
         outputs.append(partial(_write_patch, ctx, wanted.patch))
     if wanted.html is not None:
-        outputs.append(partial(_write_page, wanted))
+        outputs.append(partial(_write_page, wanted, folders))
     if wanted.as_json:
-        outputs.append(partial(_print_json, wanted))
+        outputs.append(partial(_print_json, wanted, folders))
     if len(outputs) > 1:
         kept = list(items())
         for output in outputs:
             output(iter(kept))
     else:
-        (outputs or [partial(_print_text, wanted)])[0](items())
+        (outputs or [partial(_print_text, wanted, folders)])[0](items())
     return EXIT_DIFFERENT if wanted.exit_code and differs else 0
 
 
@@ -73,7 +76,7 @@ def limited(item: Compared, limit: int | None) -> Compared:
     return replace(item, content=content)
 
 
-def _print_json(wanted: Wanted, items: Iterator[Compared]) -> None:
+def _print_json(wanted: Wanted, folders: Sequence[FolderDiff], items: Iterator[Compared]) -> None:
     from mlver.cli.diff_json import file_json
     from mlver.cli.options import print_json
 
@@ -86,10 +89,15 @@ def _print_json(wanted: Wanted, items: Iterator[Compared]) -> None:
 
             row["by"] = groups_json(wanted.by, by_column(item.content, wanted.by))
         rows.append(row)
-    print_json({"version": 1, "files": rows})
+    shown = []
+    if folders:
+        from mlver.cli.diff_images import folder_json
+
+        shown = [folder_json(folder) for folder in folders]
+    print_json({"version": 1, "files": rows, "folders": shown})
 
 
-def _print_text(wanted: Wanted, items: Iterator[Compared]) -> None:
+def _print_text(wanted: Wanted, folders: Sequence[FolderDiff], items: Iterator[Compared]) -> None:
     from mlver.cli import diff_text, pager
 
     width = pager.width()
@@ -97,6 +105,13 @@ def _print_text(wanted: Wanted, items: Iterator[Compared]) -> None:
     if wanted.limit is not None:
         limit = wanted.limit
     with pager.paged() as write:
+        if folders:
+            from mlver.cli import diff_images
+
+            for folder in folders:
+                for line in diff_images.lines(folder, 0 if wanted.stat else limit):
+                    write(line)
+            items = diff_images.few(items, 0 if wanted.stat else limit, write)
         for item in items:
             write(diff_text.summary(item))
             if wanted.by is not None:
@@ -109,14 +124,14 @@ def _print_text(wanted: Wanted, items: Iterator[Compared]) -> None:
                 write(line)
 
 
-def _write_page(wanted: Wanted, items: Iterator[Compared]) -> None:
+def _write_page(wanted: Wanted, folders: Sequence[FolderDiff], items: Iterator[Compared]) -> None:
     from mlver.cli.diff_html import page
 
     assert wanted.html is not None
     limit = None if wanted.everything else 1000
     if wanted.limit is not None:
         limit = wanted.limit
-    _write(wanted.html, (part.encode("utf-8", "replace") for part in page(items, limit)))
+    _write(wanted.html, (part.encode("utf-8", "replace") for part in page(items, limit, folders)))
 
 
 def _write_patch(ctx: Context | None, path: str, items: Iterator[Compared]) -> None:

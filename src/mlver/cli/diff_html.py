@@ -6,12 +6,13 @@ Every text of a file is escaped, and the page forbids scripts and loads by its o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from mlver.cli.diff_text import summary_words, totals
 from mlver.cli.output import escape as escape_control
 from mlver.cli.output import show_path
+from mlver.diff.image_folders import FolderDiff
 from mlver.model.change import Change, FileDiff, Tensors, Value
 from mlver.workflows.content_diff import Compared
 
@@ -44,9 +45,15 @@ td.old { background: #ffd7d5 } td.new { background: #abf2bc } td.none { backgrou
 """
 
 
-def page(items: Iterable[Compared], limit: int | None) -> Iterator[str]:
+def page(
+    items: Iterable[Compared], limit: int | None, folders: Sequence[FolderDiff] = ()
+) -> Iterator[str]:
     """The page in parts; of each file at most `limit` changes (None: all)."""
     yield _HEAD
+    for folder in folders:
+        from mlver.cli.diff_images import folder_html
+
+        yield from folder_html(folder)
     count = 0
     for item in items:
         count += 1

@@ -7,8 +7,10 @@ name the same.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
+from mlver.diff.image_folders import is_image
 from mlver.errors import UsageError
 from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import Pointer
@@ -38,7 +40,43 @@ def changed_files(old: bytes, new: bytes) -> list[FileChange]:
             changes.append(_change(path, path, "removed", a, None))
         elif not _same_bytes(a, b):
             changes.append(_change(path, path, "modified", a, b))
-    return changes
+    return _paired(changes)
+
+
+def _paired(changes: list[FileChange]) -> list[FileChange]:
+    """The same, with a removed and an added file of one content as one that was renamed."""
+    gone: dict[Pointer, list[FileChange]] = {}
+    for change in changes:
+        if change.status == "removed" and change.old is not None:
+            gone.setdefault(change.old, []).append(change)
+    result: list[FileChange] = []
+    taken: set[bytes] = set()
+    for change in changes:
+        if change.status == "added" and change.new is not None and gone.get(change.new):
+            old = gone[change.new].pop()
+            taken.add(old.path)
+            places = old.old_place, change.new_place
+            change = FileChange(change.path, old.path, "renamed", old.old, change.new, *places)
+        result.append(change)
+    return [c for c in result if c.status != "removed" or c.path not in taken]
+
+
+def image_ids(folder: bytes, *, ids: bool) -> dict[str, str]:
+    """Images below a folder: path → what equals just where the content does. Without `ids`, and for
+    what no other image has the size of, nothing is read."""
+    paths = {os.fsdecode(path): full for path, full in _below(folder)}
+    paths = {path: full for path, full in paths.items() if is_image(path)}
+    if not ids:
+        return dict.fromkeys(paths, "")
+    sizes = {path: os.path.getsize(full) for path, full in paths.items() if os.path.isfile(full)}
+    several = Counter(sizes.values())
+    found = {}
+    for path, full in paths.items():
+        found[path] = path
+        if several.get(sizes.get(path, -1), 0) > 1:
+            pointer = _pointer(full)
+            found[path] = pointer.oid.hex() if pointer else ""
+    return found
 
 
 def _files(old: bytes, new: bytes) -> list[FileChange]:

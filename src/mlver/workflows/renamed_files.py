@@ -1,7 +1,8 @@
 """Files that moved and changed: a removed and an added one of one format that share enough.
 
 Equal content is paired by its id before (workflows/diff). What is left is compared by what both
-share: the chunks of their recipes, or the lines of small files. Nothing is fetched for it.
+share: the chunks of their recipes, or the lines of small files. Nothing is fetched for it. Two
+images share no lines, and are left out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mlver.errors import MlverError
 from mlver.workflows.content_diff import open_version
 from mlver.workflows.context import Context
 from mlver.workflows.diff import FileChange, Place
+from mlver.workflows.image_folders import is_image
 
 _ENOUGH = 0.5
 _SMALL = 1024 * 1024
@@ -25,8 +27,10 @@ _MOST = 2000
 
 def with_renames(ctx: Context, changes: Sequence[FileChange]) -> list[FileChange]:
     """The changes, with pairs of a removed and an added file that share half of the larger one."""
-    gone = [change for change in changes if change.status == "removed" and change.old]
-    came = [change for change in changes if change.status == "added" and change.new]
+    gone = [c for c in changes if c.status == "removed" and c.old and not is_image(c)]
+    came = [c for c in changes if c.status == "added" and c.new and not is_image(c)]
+    if len(gone) * len(came) > _MOST * 100:
+        return list(changes)
     pairs = [(a, b) for a in gone for b in came if _kind(a) == _kind(b) and _sizes_fit(a, b)]
     if not pairs or len(pairs) > _MOST:
         return list(changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from mlver.cli.diff_command import Wanted, show
 from mlver.cli.options import JSON, opened, pathspecs
 from mlver.errors import UsageError
 from mlver.git.repo import Repo
+
+if TYPE_CHECKING:
+    from mlver.diff.image_folders import FolderDiff, Layout
 
 _PATHS = "mlver.paths"
 
@@ -39,6 +43,7 @@ class _Diff(click.Command):
 @click.option("--tolerance", "--atol", type=float, metavar="X", help="Numbers so near are equal.")
 @click.option("--rtol", type=float, metavar="X", help="The same, as a part of the old number.")
 @click.option("--by", metavar="COLUMN", help="Count the changes for each value of it.")
+@click.option("--layout", metavar="TEMPLATE", help="Of image folders, such as {split}/{class}/.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 where there are differences.")
 @click.option("--html", type=click.Path(), metavar="FILE", help="Write a page that shows it all.")
 @click.option("--patch", type=click.Path(), metavar="FILE", help="Write what apply takes.")
@@ -56,6 +61,7 @@ def command(
     tolerance: float | None,
     rtol: float | None,
     by: str | None,
+    layout: str | None,
     exit_code: bool,
     html: str | None,
     patch: str | None,
@@ -63,10 +69,10 @@ def command(
 ) -> int:
     """Show what changed in data and models.
 
-    Rows and cells of tables, tensors of models, parameters, notebook cells. Without A: what is not
-    staged yet. With A: from that commit to the worktree; with A and B: from one to the other. Files
-    that git itself holds are shown too, where their format is known. Content that is not here is
-    fetched, only for files that changed.
+    Rows and cells of tables, tensors of models, parameters, notebook cells, classes of image
+    folders. Without A: what is not staged yet. With A: from that commit to the worktree; with A and
+    B: from one to the other. Files that git itself holds are shown too, where their format is
+    known. Content that is not here is fetched, only for files that changed.
     """
     from mlver.diff.options import Options
     from mlver.diff.rows import Tolerance
@@ -75,13 +81,14 @@ def command(
         raise UsageError("--key and --no-key exclude one another", fix="give one of them")
     bounds = Tolerance(_bound(tolerance), _bound(rtol))
     options = Options(_names(key), "option", no_key, bounds, _names(ignore), everything)
-    wanted = Wanted(options, stat, everything, limit, by, exit_code, html, patch, as_json)
+    wanted = Wanted(options, stat, everything, limit, by, exit_code, html, patch, as_json, layout)
     if no_index:
         return _two_files(words, wanted)
     with opened() as ctx:
         from mlver.workflows.content_diff import compare_one
         from mlver.workflows.diff import diff
         from mlver.workflows.diff_keys import options_for
+        from mlver.workflows.image_folders import between, is_image
         from mlver.workflows.renamed_files import with_renames
 
         revisions, paths = _split(ctx.repo, words, click.get_current_context().meta.get(_PATHS))
@@ -90,7 +97,26 @@ def command(
         specs = pathspecs(ctx.repo, [os.fsencode(path) for path in paths])
         changes = with_renames(ctx, diff(ctx, old, new, specs, cached=cached))
         options_of = options_for(ctx, changes, options)
-        return show(ctx, changes, lambda change: compare_one(ctx, change, options_of), wanted)
+        folders: list[FolderDiff] = []
+        if any(map(is_image, changes)):
+            since = _tree_of(ctx.repo, old or "HEAD") if old or cached else None
+            folders = between(ctx, changes, since, _layout(layout))
+        return show(
+            ctx, changes, lambda change: compare_one(ctx, change, options_of), wanted, folders
+        )
+
+
+def _layout(template: str | None) -> Layout:
+    from mlver.diff.image_folders import by_convention, by_template
+
+    if template is None:
+        return by_convention
+    try:
+        return by_template(template)
+    except ValueError as error:
+        raise UsageError(
+            f"{template!r} is no layout", why=str(error), fix="--layout '{split}/{class}/'"
+        ) from error
 
 
 def _names(values: Sequence[str]) -> tuple[str, ...]:
@@ -106,17 +132,22 @@ def _bound(value: float | None) -> float:
 def _two_files(words: tuple[str, ...], wanted: Wanted) -> int:
     from mlver.workflows.content_diff import Compared, compare_one
     from mlver.workflows.diff import FileChange
+    from mlver.workflows.image_folders import of_folders
     from mlver.workflows.no_index import changed_files
 
     paths = [*words, *click.get_current_context().meta.get(_PATHS, ())]
     if len(paths) != 2:
         raise UsageError("--no-index takes two paths", fix="git mlver diff --no-index OLD NEW")
     changes = changed_files(*map(os.fsencode, paths))
+    folders: list[FolderDiff] = []
+    if os.path.isdir(paths[0]):
+        layout = _layout(wanted.layout)
+        folders = of_folders(os.fsencode(paths[0]), os.fsencode(paths[1]), changes, layout)
 
     def compare(change: FileChange) -> Compared:
         return compare_one(None, change, lambda _: wanted.options)
 
-    return show(None, changes, compare, wanted)
+    return show(None, changes, compare, wanted, folders)
 
 
 def _split(
