@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from mlver.formats.base import Piece
 from mlver.model.digest import digest_of
@@ -67,3 +68,15 @@ class Cut(Memory):
 
     def keep(self, name: str, data: bytes) -> None:
         self.kept[name] = data
+
+
+class CutAt(Cut):
+    """Cut at these places."""
+
+    def __init__(self, data: bytes, places: Sequence[int]) -> None:
+        super().__init__(data)
+        borders = [0, *sorted({p for p in places if 0 < p < len(data)}), len(data)]
+        self._at = list(pairwise(borders))
+
+    def pieces(self) -> Sequence[Piece]:
+        return [self._piece(start, end) for start, end in self._at]

@@ -194,7 +194,8 @@ def _is_plain(data: bytes, *, last: bool) -> bool:
         return True
     if b"\n\r\n" in data:
         return False
-    return _LONE_RETURN.search(data, 0, len(data) - last) is None
+    end = len(data) - (last and data.endswith(b"\r"))  # what follows it is not seen here
+    return _LONE_RETURN.search(data, 0, end) is None
 
 
 def _has_no_blank(data: bytes) -> bool:
