@@ -38,6 +38,9 @@ def test_git_diff_without_the_content_says_so_and_goes_on(table: Clone) -> None:
     done = table.attempt("diff", "HEAD~1", "HEAD")
     assert done.code == 0 and "blake3:" in done.out
     assert done.out.count("diff --mlver") == 2 and "Traceback" not in done.err
+    assert "git mlver diff fetches" in done.out
+    log = table.attempt("log", "-1", "-p", "--", "t.csv")
+    assert log.code == 0 and " its content is not on this machine: git mlver diff" in log.out
 
 
 def test_log_and_show_compare_a_text_of_each_version(table: Clone) -> None:

@@ -22,6 +22,8 @@ from mlver.workflows.context import Context, open_context
 from mlver.workflows.diff import FileChange
 from mlver.workflows.versions import BlobSource, BytesSource, FileSource
 
+_NOT_HERE = "its content is not on this machine: git mlver diff fetches what it needs"
+
 
 def compare(
     path: bytes,
@@ -42,8 +44,7 @@ def compare(
             options = _options(ctx, change)
             versions = [_open(ctx, file, stack) for file in (old_file, new_file)]
             if None in versions:
-                note = "its content is not on this machine: git mlver pull"
-                return Compared(change, FileDiff("opaque", notes=(note,)))
+                return Compared(change, FileDiff("opaque", notes=(_NOT_HERE,)))
             before, after = versions
             assert before is not None and after is not None
             return Compared(change, compare_sources(before, after, change, options))
@@ -75,5 +76,5 @@ def text_lines(file: bytes) -> list[str]:
     with ExitStack() as stack:
         source = _open(None, file, stack)
         if source is None:
-            return []
+            return [_NOT_HERE]
         return summaries.summary(source, os.fsdecode(os.path.basename(file)))
