@@ -141,7 +141,7 @@ def split(region: bytes) -> list[bytes]:
     if not lines[-1]:
         lines.pop()
     if b'"' not in region:
-        return [line.removesuffix(b"\r") for line in lines]
+        return [line.removesuffix(b"\r") for line in lines] if b"\r" in region else lines
     records: list[bytes] = []
     pending: list[bytes] = []
     inside = 0
@@ -158,6 +158,9 @@ def split(region: bytes) -> list[bytes]:
 
 def cancel(old: list[bytes], new: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Both without what they share, as multisets, in order."""
+    before, after = set(old), set(new)
+    if len(before) == len(old) and len(after) == len(new):  # no two alike: there is no counting
+        return [x for x in old if x not in after], [x for x in new if x not in before]
     return _without(old, Counter(new)), _without(new, Counter(old))
 
 

@@ -127,8 +127,14 @@ def _grouped(rows: Iterable[Row], places: Sequence[int]) -> dict[Row, list[Row]]
     return groups
 
 
+_TEXT = {str}
+
+
 def _key(row: Row, places: Sequence[int]) -> Row:
-    return tuple([hashable(row[place]) for place in places])
+    values = tuple([row[place] for place in places])
+    if set(map(type, values)) == _TEXT:  # every row of a text table
+        return values
+    return tuple([hashable(value) for value in values])
 
 
 def hashable(value: Value) -> Value:
