@@ -143,5 +143,7 @@ def test_folders_of_this_disk_and_the_worktree_are_compared_too(images: Clone) -
     images.write("d/train/x/9.png", _png(61))
     assert images.json("diff")["folders"][0]["removed"] == 1
     assert _folder(images.json("diff", "--layout", "{class}/*/"))["removed_classes"] == []
-    wrong = images.attempt("mlver", "diff", "--layout", "{split}")
+    files = ("d/train/a/1.png", "d/train/b/3.png")
+    assert "folders" not in checked("diff", images.json("diff", "--no-index", *files))
+    wrong = images.attempt("mlver", "diff", "--layout", "{split}", "--cached")
     assert wrong.code == 2 and "  next: " in wrong.err

@@ -89,12 +89,12 @@ def _print_json(wanted: Wanted, folders: Sequence[FolderDiff], items: Iterator[C
 
             row["by"] = groups_json(wanted.by, by_column(item.content, wanted.by))
         rows.append(row)
-    shown = []
+    shown: dict[str, object] = {"version": 1, "files": rows}
     if folders:
         from mlver.cli.diff_images import folder_json
 
-        shown = [folder_json(folder) for folder in folders]
-    print_json({"version": 1, "files": rows, "folders": shown})
+        shown["folders"] = [folder_json(folder) for folder in folders]
+    print_json(shown)
 
 
 def _print_text(wanted: Wanted, folders: Sequence[FolderDiff], items: Iterator[Compared]) -> None:

@@ -13,7 +13,7 @@ from mlver.cli.diff_text import SAMPLES
 from mlver.cli.output import escape, human_size, json_path
 from mlver.diff.image_folders import ClassDiff, FolderDiff
 from mlver.workflows.content_diff import Compared
-from mlver.workflows.image_folders import is_image
+from mlver.workflows.diff import is_image
 
 _NUMBERS = (
     *("old", "new", "added", "removed", "modified", "reencoded", "renamed"),

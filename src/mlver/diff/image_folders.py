@@ -12,12 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-SUFFIXES = frozenset(
-    [
-        *(".avif", ".bmp", ".gif", ".heic", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png"),
-        *(".ppm", ".tif", ".tiff", ".webp"),
-    ]
-)
 SPLITS = frozenset(
     [
         *("dev", "eval", "evaluation", "holdout", "test", "testing", "train", "training", "val"),
@@ -99,14 +93,6 @@ class FolderDiff(NamedTuple):
     def total(self, name: str) -> int:
         """The sum over all classes of one of their numbers."""
         return sum(getattr(item, name) for item in self.classes)
-
-
-def is_image(path: str) -> bool:
-    """By the end of its name."""
-    return path.endswith(_ENDS) or path.lower().endswith(_ENDS)
-
-
-_ENDS = tuple(SUFFIXES)
 
 
 def by_convention(path: str) -> Spot | None:

@@ -1,4 +1,4 @@
-"""Pictures through Pillow, where it is installed: whether two files show the same one."""
+"""Which files are pictures, by name; through Pillow, where it is there, whether two show one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from mlver.formats.base import NotThisFormat, Source
 
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a file that is decoded."""
+
+
+SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".heic", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
+    *(".tif", ".tiff", ".webp"),
+)
+
+
+def is_image(path: str) -> bool:
+    """By the end of its name."""
+    return path.endswith(SUFFIXES) or path.lower().endswith(SUFFIXES)
 
 
 def can_read() -> bool:

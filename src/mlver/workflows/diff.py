@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlver.diff import registry
+from mlver.formats import pictures
 from mlver.git.objects import BlobReader, IndexEntry, pointers_of, staged, tree_entries
 from mlver.git.tree_diff import changed_pointers
 from mlver.git.worktree import Worktree
@@ -44,6 +45,11 @@ class FileChange:
     new: Pointer | None
     old_place: Place = IN_STORE
     new_place: Place = IN_STORE
+
+
+def is_image(change: FileChange) -> bool:
+    """True for a change of an image in a folder."""
+    return b"/" in change.path and pictures.is_image(os.fsdecode(change.path))
 
 
 Side = Pointer | str | None

@@ -14,18 +14,14 @@ from contextlib import ExitStack
 from mlver.diff import image_folders
 from mlver.diff.image_folders import FolderDiff, ImageChange, Layout
 from mlver.errors import MlverError
+from mlver.formats import pictures
 from mlver.git.objects import blob_id
 from mlver.model.pointer import Pointer
 from mlver.workflows.content_diff import open_versions
 from mlver.workflows.context import Context
-from mlver.workflows.diff import IN_STORE, FileChange
+from mlver.workflows.diff import IN_STORE, FileChange, is_image
 
 _MOST_PICTURES = 1000
-
-
-def is_image(change: FileChange) -> bool:
-    """True for a change of an image in a folder."""
-    return b"/" in change.path and image_folders.is_image(os.fsdecode(change.path))
 
 
 def between(
@@ -42,8 +38,7 @@ def between(
         return []
     before = _listing(ctx, old, folders)
     after = _after(before, images, [_blob(ctx, change.new) for change in images])
-    pictures = _reencoded(ctx, images)
-    return image_folders.compare(rows, before, after, layout, pictures)
+    return image_folders.compare(rows, before, after, layout, _reencoded(ctx, images))
 
 
 def of_folders(
@@ -88,7 +83,7 @@ def _listing(ctx: Context, tree: str | None, folders: set[str]) -> dict[str, str
     end = start + ctx.repo.hex_length
     found = {}
     for item in os.fsdecode(raw).split("\0"):  # of 100,000, decoding each path would cost more
-        if image_folders.is_image(item):
+        if pictures.is_image(item):
             found[item[item.index("\t", end) + 1 :]] = item[start:end]
     return found
 
@@ -123,8 +118,6 @@ def _reencoded(ctx: Context | None, images: Sequence[FileChange]) -> set[str]:
     modified = [c for c in images if c.status == "modified" and _is_here(ctx, c)]
     if not modified or len(modified) > _MOST_PICTURES:
         return set()
-    from mlver.formats import pictures
-
     if not pictures.can_read():
         return set()
     found = set()

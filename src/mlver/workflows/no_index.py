@@ -10,8 +10,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
-from mlver.diff.image_folders import is_image
 from mlver.errors import UsageError
+from mlver.formats.pictures import is_image
 from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import Pointer
 from mlver.store import files

@@ -16,8 +16,7 @@ from mlver.diff import registry
 from mlver.errors import MlverError
 from mlver.workflows.content_diff import open_version
 from mlver.workflows.context import Context
-from mlver.workflows.diff import FileChange, Place
-from mlver.workflows.image_folders import is_image
+from mlver.workflows.diff import FileChange, Place, is_image
 
 _ENOUGH = 0.5
 _SMALL = 1024 * 1024

@@ -82,13 +82,14 @@ def command(
     bounds = Tolerance(_bound(tolerance), _bound(rtol))
     options = Options(_names(key), "option", no_key, bounds, _names(ignore), everything)
     wanted = Wanted(options, stat, everything, limit, by, exit_code, html, patch, as_json, layout)
+    if layout is not None:
+        _layout(layout)  # a wrong one is told whatever changed
     if no_index:
         return _two_files(words, wanted)
     with opened() as ctx:
         from mlver.workflows.content_diff import compare_one
-        from mlver.workflows.diff import diff
+        from mlver.workflows.diff import diff, is_image
         from mlver.workflows.diff_keys import options_for
-        from mlver.workflows.image_folders import between, is_image
         from mlver.workflows.renamed_files import with_renames
 
         revisions, paths = _split(ctx.repo, words, click.get_current_context().meta.get(_PATHS))
@@ -99,6 +100,8 @@ def command(
         options_of = options_for(ctx, changes, options)
         folders: list[FolderDiff] = []
         if any(map(is_image, changes)):
+            from mlver.workflows.image_folders import between
+
             since = _tree_of(ctx.repo, old or "HEAD") if old or cached else None
             folders = between(ctx, changes, since, _layout(layout))
         return show(
@@ -131,8 +134,7 @@ def _bound(value: float | None) -> float:
 
 def _two_files(words: tuple[str, ...], wanted: Wanted) -> int:
     from mlver.workflows.content_diff import Compared, compare_one
-    from mlver.workflows.diff import FileChange
-    from mlver.workflows.image_folders import of_folders
+    from mlver.workflows.diff import FileChange, is_image
     from mlver.workflows.no_index import changed_files
 
     paths = [*words, *click.get_current_context().meta.get(_PATHS, ())]
@@ -140,7 +142,9 @@ def _two_files(words: tuple[str, ...], wanted: Wanted) -> int:
         raise UsageError("--no-index takes two paths", fix="git mlver diff --no-index OLD NEW")
     changes = changed_files(*map(os.fsencode, paths))
     folders: list[FolderDiff] = []
-    if os.path.isdir(paths[0]):
+    if os.path.isdir(paths[0]) and any(map(is_image, changes)):
+        from mlver.workflows.image_folders import of_folders
+
         layout = _layout(wanted.layout)
         folders = of_folders(os.fsencode(paths[0]), os.fsencode(paths[1]), changes, layout)
 
