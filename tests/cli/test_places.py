@@ -32,7 +32,7 @@ _WORDS = {
     "uninstall": ["--local"],
     "untrack": ["*.bin"],
 }
-_NO_REPOSITORY = dict.fromkeys(COMMANDS, 3) | {"completion": 0, "run": 0}
+_NO_REPOSITORY = dict.fromkeys(COMMANDS, 3) | {"completion": 0, "run": 0, "apply": 2, "gc": 2}
 _OF_RUNS = {
     **{"compare": 2, "export": 2, "show": 2},  # no such run
     **{"run": 0, "runs": 0, "verify": 0, "refresh": 3, "reproduce": 3},
@@ -41,13 +41,14 @@ _NO_WORKTREE = {
     **dict.fromkeys(("add", "checkout", "clone", "diff", "drop", "fetch", "ls", "pull"), 3),
     **dict.fromkeys(("status", "track", "untrack"), 3),
     **dict.fromkeys(("completion", "doctor", "env", "fsck", "init", "install", "remote"), 0),
-    **{"gc": 2, "prune": 2, "push": 2, "testremote": 2, "uninstall": 0},  # no remote
+    **{"prune": 2, "push": 2, "testremote": 2, "uninstall": 0},  # no remote
+    **{"apply": 2, "gc": 2},  # no patch, no --remote
     **_OF_RUNS,
 }
 _EMPTY = {
     **dict.fromkeys(("checkout", "completion", "env", "fetch", "fsck", "init", "install"), 0),
     **dict.fromkeys(("ls", "pull", "remote", "status", "track", "untrack", "uninstall"), 0),
-    **dict.fromkeys(("add", "diff", "drop", "gc", "prune", "push", "testremote"), 2),
+    **dict.fromkeys(("add", "apply", "diff", "gc", "drop", "prune", "push", "testremote"), 2),
     **{"clone": 3, "doctor": 1},  # hooks are missing there
     **_OF_RUNS,
     **dict.fromkeys(("lineage", "log", "reproduce", "verify", "why"), 2),  # no commit

@@ -13,6 +13,7 @@ from mlver.errors import EXIT_CODES
 
 COMMANDS: dict[str, str] = {
     "add": "add",
+    "apply": "apply",
     "checkout": "checkout",
     "clone": "clone",
     "compare": "compare",

@@ -22,7 +22,7 @@ PLUMBING: dict[str, tuple[str, str]] = {
     "clean": ("clean [--] PATH", "Content on standard input, its pointer on standard output."),
     "diff-driver": (
         "diff-driver PATH OLD-FILE OLD-HEX OLD-MODE NEW-FILE NEW-HEX NEW-MODE",
-        "What git diff shows of a tracked file: sizes and oids.",
+        "What git diff shows of a tracked file: what changed in it, sizes and oids.",
     ),
     "filter-process": (
         "filter-process [--skip-smudge]",
@@ -47,7 +47,10 @@ PLUMBING: dict[str, tuple[str, str]] = {
         "A pointer on standard input, its content on standard output; the pointer again where the"
         " content cannot be had.",
     ),
-    "textconv": ("textconv FILE", "What git log -p compares of a tracked file."),
+    "textconv": (
+        "textconv FILE",
+        "A file as text for git log -p and git show.",
+    ),
 }
 """Called by git, not by people: name → (synopsis, what it does)."""
 
@@ -125,6 +128,8 @@ A list of patterns of files that are captured whatever their size.
 remote::
 The name of the remote to use where several are known.
 
+[keys]::
+Patterns of paths with the columns that tell rows apart, for diff: "data/*.csv" = ["user", "day"].
 [runs] policy::
 What a commit and a push do with a model file that changed without a recorded run that made it:
 "warn", "reject" or "off". Unless it is set, a repository that has runs is warned, and one that has
@@ -154,7 +159,8 @@ Set to 1, an error is told with its traceback, in filter, hooks and drivers too.
         "FILES",
         """\
 .gitattributes::
-Which files are tracked: PATTERN filter=mlver diff=mlver merge=mlver -text.
+Which files are tracked: PATTERN filter=mlver diff=mlver merge=mlver -text. With mlver-key=COLUMN
+(or several, with commas between), diff tells the rows of these files apart by it.
 
 .mlver.toml::
 Rules for everyone; see CONFIGURATION.
@@ -174,6 +180,11 @@ EXAMPLES: dict[str, str] = {
 \\b
 git mlver add data/train.parquet
 git mlver add --all
+""",
+    "apply": """\
+\\b
+git mlver apply v2.patch
+git mlver apply v2.patch old.csv      # a patch of one file, onto this one
 """,
     "checkout": """\
 \\b
@@ -199,7 +210,12 @@ git-mlver completion bash > ~/.local/share/bash-completion/completions/git-mlver
 \\b
 git mlver diff                        # what is not staged yet
 git mlver diff v1 v2 -- models/
+git mlver diff --key id --stat v1 v2 -- data.csv
 git mlver diff --exit-code HEAD       # exit 1 where something differs
+git mlver diff --no-index old.csv new.csv
+git mlver diff v1 v2 --html diff.html
+git mlver diff v1 v2 --patch v2.patch # for git mlver apply
+git mlver diff v1 v2 --by label       # changes for each value of a column
 """,
     "doctor": """\
 \\b

@@ -11,16 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mlver.errors import CorruptContent
-from mlver.exchange.fetch import Fetcher, Outcome
+from mlver.exchange.parts import PartFetcher
 from mlver.exchange.source import Source
 from mlver.model.digest import short
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
 from mlver.store.assemble import of_size, stream_rows
 from mlver.store.flight import NewStore
-from mlver.store.local import LocalStore
 from mlver.store.record import Buffer
-from mlver.store.session import Session
 
 STRETCH = 64 * 1024 * 1024
 """Bytes of content on their way at once."""
@@ -38,41 +36,10 @@ def _unbounded(
     new_store: NewStore, sources: Sequence[Source], pool: ThreadPoolExecutor, pointer: Pointer
 ) -> Iterator[list[Buffer]]:
     with new_store() as outer:
-        for rows in _stretches(_Stretch(outer, sources, pool).rows_of(pointer)):
+        for rows in _stretches(PartFetcher(outer, sources, pool).rows_of(pointer)):
             with new_store() as store:
-                _Stretch(store, sources, pool).bring(rows)
+                PartFetcher(store, sources, pool).bring(rows)
                 yield from stream_rows(store, rows, pool)
-
-
-class _Stretch(Fetcher):
-    """Fetches recipes, and chunks by their rows, into a store that is empty."""
-
-    def __init__(
-        self, store: LocalStore, sources: Sequence[Source], pool: ThreadPoolExecutor
-    ) -> None:
-        super().__init__(store, sources, pool, lambda _: None)
-
-    def rows_of(self, pointer: Pointer) -> Iterable[Row]:
-        """The blob's chunks in order."""
-        outcome = Outcome()
-        plain, recipes = self._plan(outcome, [pointer])
-        if pointer in outcome.failed:
-            raise outcome.failed[pointer]
-        if pointer.oid in plain:
-            return [(pointer.oid, pointer.size)]
-        _, recipe = recipes[pointer]
-        if recipe.depth:
-            self.bring(recipe.rows)
-        return self._rows(recipe)
-
-    def bring(self, rows: Iterable[Row]) -> None:
-        """Fetch these chunks. Raises MissingContent for the first that did not come whole."""
-        digests = [digest for digest, _ in rows]
-        with Session(self._store, replace=True) as session:
-            self._bring(session, digests)
-        here = self._store.locate_many(digests)
-        for digest in digests:
-            self._require(digest, here)
 
 
 def _stretches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -1,6 +1,6 @@
 """Settings: git's configuration (`mlver.*`) and `.mlver.toml`, read once a process.
 
-`.mlver.toml` comes with a clone, so it is not trusted: it may set tracking rules, policy and
+`.mlver.toml` comes with a clone, so it is not trusted: it may set tracking rules, keys, policy and
 threshold, and may *name* a remote, which is used only after `git mlver remote trust`. It never
 sets a program, a credential or a proxy. Git's own configuration is written by git only.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -58,6 +58,8 @@ class Settings(NamedTuple):
     patterns: tuple[str, ...]
     tree_remotes: dict[str, str]
     tree_default: str | None
+    keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Patterns of paths, and the columns by which their rows are told apart."""
     runs: RunSettings = RunSettings()
 
     def get(self, key: str) -> str | None:
@@ -160,6 +162,7 @@ def _with_toml(git: Callable[[], dict[str, list[str]]], toml: dict[str, Any]) ->
         tuple(_strings(toml, "patterns")),
         urls,
         _typed(toml, "remote", str, "") or None,
+        tuple(_keys(toml)),
         _run_settings(_typed(toml, "runs", dict, {})),
     )
 
@@ -170,6 +173,14 @@ def _run_settings(table: dict[str, Any]) -> RunSettings:
         raise _invalid("runs.policy", f"one of {', '.join(RUN_POLICIES)}")
     models = tuple(_strings(table, "models", "runs.")) if "models" in table else MODELS
     return RunSettings(policy, models, _typed(table, "sidecar", bool, False, "runs."))
+
+
+def _keys(toml: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for pattern, value in _typed(toml, "keys", dict, {}).items():
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _invalid("keys", "a table of patterns with a column, or a list of columns")
+        yield pattern, tuple(names)
 
 
 def _typed(toml: dict[str, Any], key: str, kind: type, default: Any, within: str = "") -> Any:

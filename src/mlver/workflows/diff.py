@@ -1,75 +1,141 @@
-"""`git mlver diff`: which tracked files changed between two states, and by how much.
+"""`git mlver diff`: which files changed between two states, and where either version is read.
 
-Pointers are read, never content: the cost is that of the trees. What changed inside a file comes
-with the formats.
+Trees and the index are read, never content: the cost is that of the trees. Files that git itself
+holds are among them where their format is one that can be looked into, or where one of the two
+versions is a pointer.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from mlver.git.objects import IndexEntry, pointers_of, staged, tree_entries
+from mlver.diff import registry
+from mlver.formats import pictures
+from mlver.git.objects import BlobReader, IndexEntry, pointers_of, staged, tree_entries
 from mlver.git.tree_diff import changed_pointers
 from mlver.git.worktree import Worktree
 from mlver.model import pointer as pointers
-from mlver.model.digest import Digest, Hasher
+from mlver.model.digest import Digest, Hasher, digest_of
 from mlver.model.pointer import MAX_SIZE, Pointer
 from mlver.workflows.context import Context
 
 
+class Place(NamedTuple):
+    """Where a version's bytes are: the store (neither is set), a blob of git's, or a file."""
+
+    blob: str | None = None
+    file: bytes | None = None
+
+
+IN_STORE = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """`status`: added, removed, modified or renamed; `old_path` differs for the last only."""
+    """`status`: added, removed, modified or renamed; `old_path` differs for the last only. `old`
+    and `new` name the content (an empty version has none); the places are where to read it."""
 
     path: bytes
     old_path: bytes
     status: str
     old: Pointer | None
     new: Pointer | None
+    old_place: Place = IN_STORE
+    new_place: Place = IN_STORE
+
+
+def is_image(change: FileChange) -> bool:
+    """True for a change of an image in a folder."""
+    return b"/" in change.path and pictures.is_image(os.fsdecode(change.path))
+
+
+Side = Pointer | str | None
+"""Of one path: the pointer, the blob of git's that holds the content itself, or None: empty."""
+
+
+class _Sides(NamedTuple):
+    before: dict[bytes, Side]
+    after: dict[bytes, Side]
+    files: dict[bytes, bytes]
+    """Of `after`: those whose content is in this file of the worktree."""
 
 
 def diff(
-    ctx: Context, old: str | None, new: str | None, pathspecs: Sequence[bytes] = ()
+    ctx: Context,
+    old: str | None,
+    new: str | None,
+    pathspecs: Sequence[bytes] = (),
+    *,
+    cached: bool = False,
 ) -> list[FileChange]:
-    """Changes from `old` to `new`. None: the index for old, the worktree for new."""
-    if old is not None and new is not None and not pathspecs:
-        return _changes(*changed_pointers(ctx.repo, old, new))
-    entries = staged(ctx.repo, pathspecs) if old is None else tree_entries(ctx.repo, old, pathspecs)
-    before = _pointers(ctx, entries)
-    if new is None:
-        tracked = before if old is None else _pointers(ctx, staged(ctx.repo, pathspecs))
-        after = _worktree(ctx, tracked)
+    """Changes from the tree `old` to `new`. None: the index for old, the worktree for new; with
+    `cached`, from `old` (HEAD) to the index."""
+    if old is not None and new is not None:
+        before, after = changed_pointers(ctx.repo, old, new, pathspecs)
+        sides = _Sides({**before}, {**after}, {})
     else:
-        after = _pointers(ctx, tree_entries(ctx.repo, new, pathspecs))
-    return _changes(before, after)
+        sides = _from_entries(ctx, old, pathspecs, cached)
+    with _Contents(ctx) as contents:
+        return _changes(sides, contents)
 
 
-def _pointers(ctx: Context, entries: Sequence[IndexEntry]) -> dict[bytes, Pointer]:
+def _from_entries(
+    ctx: Context, old: str | None, pathspecs: Sequence[bytes], cached: bool
+) -> _Sides:
+    if cached:
+        old = old or "HEAD"
+    entries = staged(ctx.repo, pathspecs) if old is None else tree_entries(ctx.repo, old, pathspecs)
+    before = _sides(ctx, entries)
+    tracked = before if old is None else _sides(ctx, staged(ctx.repo, pathspecs))
+    if cached:
+        return _Sides(before, tracked, {})
+    return _Sides(before, *_worktree(ctx, tracked, before))
+
+
+def _sides(ctx: Context, entries: Sequence[IndexEntry]) -> dict[bytes, Side]:
     files = [entry for entry in entries if entry.is_file]
     found = pointers_of(ctx.repo, (entry.blob for entry in files))
-    return {entry.path: found[entry.blob] for entry in files if entry.blob in found}
+    return {entry.path: found.get(entry.blob, entry.blob) for entry in files}
 
 
-def _worktree(ctx: Context, tracked: dict[bytes, Pointer]) -> dict[bytes, Pointer]:
+def _worktree(
+    ctx: Context, tracked: dict[bytes, Side], before: Mapping[bytes, Side]
+) -> tuple[dict[bytes, Side], dict[bytes, bytes]]:
     """What the worktree's files would be; only those whose stat git does not know are read."""
     changed = set(ctx.repo.git("diff-files", "--name-only", "-z").split(b"\0"))
-    result: dict[bytes, Pointer] = {}
+    result: dict[bytes, Side] = {}
+    files: dict[bytes, bytes] = {}
     with Worktree(ctx.repo.top) as worktree:
-        for path, pointer in tracked.items():
-            now = pointer if path not in changed else _file_pointer(worktree, path)
-            if now is not None:
+        for path, side in tracked.items():
+            if path not in changed:
+                result[path] = side
+                continue
+            if not _is_wanted(path, before.get(path), side):
+                result[path] = before.get(path, side)  # a change that is not ours to tell
+                continue
+            there, now, is_pointer = _file_pointer(worktree, path)
+            if there:
                 result[path] = now
-    return result
+                if not is_pointer:
+                    files[path] = os.path.join(ctx.repo.top, path)
+    return result, files
 
 
-def _file_pointer(worktree: Worktree, path: bytes) -> Pointer | None:
+def _is_wanted(path: bytes, old: Side, new: Side) -> bool:
+    known = registry.module_for(os.fsdecode(os.path.basename(path))) is not None
+    return known or isinstance(old, Pointer) or isinstance(new, Pointer)
+
+
+def _file_pointer(worktree: Worktree, path: bytes) -> tuple[bool, Pointer | None, bool]:
+    """(is there, what its content has as pointer, is a pointer itself)."""
     if worktree.stat(path) is None:
-        return None
+        return False, None, False
     small = worktree.read_small(path, MAX_SIZE)
     if small is not None and (found := pointers.parse(small)) is not None:
-        return found
+        return True, found, True
     fd = worktree.open(path)
     try:
         hasher, size = Hasher(), 0
@@ -78,28 +144,72 @@ def _file_pointer(worktree: Worktree, path: bytes) -> Pointer | None:
             size += len(data)
     finally:
         os.close(fd)
-    return Pointer(Digest(hasher.digest()), size) if size else None
+    return True, Pointer(Digest(hasher.digest()), size) if size else None, False
 
 
-def _changes(before: dict[bytes, Pointer], after: dict[bytes, Pointer]) -> list[FileChange]:
-    added = {path: new for path, new in after.items() if path not in before}
-    gone: dict[Pointer, list[bytes]] = {}
+class _Contents:
+    """Pointers of what git holds, read when two versions cannot be told apart without."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._reader: BlobReader | None = None
+
+    def pointer(self, side: Side) -> Pointer | None:
+        if not isinstance(side, str):
+            return side
+        if self._reader is None:
+            self._reader = BlobReader(self._ctx.repo)
+        data = self._reader.read(side.encode())
+        return Pointer(digest_of(data), len(data)) if data else None
+
+    def __enter__(self) -> _Contents:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _changes(sides: _Sides, contents: _Contents) -> list[FileChange]:
+    before, after = sides.before, sides.after
+    changes = []
+    for path, new in after.items():
+        if path not in before or before[path] == new or not _is_wanted(path, before[path], new):
+            continue
+        change = _change(sides, contents, path, path, "modified")
+        if change.old != change.new:
+            changes.append(change)
+    gone: dict[Side, list[bytes]] = {}
     for path, old in before.items():
-        if path not in after:
+        if path not in after and _is_wanted(path, old, None):
             gone.setdefault(old, []).append(path)
-    changes = [
-        FileChange(path, path, "modified", before[path], new)
-        for path, new in after.items()
-        if path in before and before[path] != new
-    ]
-    for path, new in added.items():
-        if gone.get(new):
-            changes.append(FileChange(path, gone[new].pop(), "renamed", new, new))
+    for path, new in after.items():
+        if path in before or not _is_wanted(path, None, new):
+            continue
+        if new is not None and gone.get(new):
+            changes.append(_change(sides, contents, path, gone[new].pop(), "renamed"))
         else:
-            changes.append(FileChange(path, path, "added", None, new))
+            changes.append(_change(sides, contents, path, path, "added"))
     changes += [
-        FileChange(path, path, "removed", old, None)
-        for old, paths in gone.items()
-        for path in paths
+        _change(sides, contents, path, path, "removed") for paths in gone.values() for path in paths
     ]
     return sorted(changes, key=lambda change: change.path)
+
+
+def _change(
+    sides: _Sides, contents: _Contents, path: bytes, old_path: bytes, status: str
+) -> FileChange:
+    old = sides.before.get(old_path) if status != "added" else None
+    new = sides.after.get(path) if status != "removed" else None
+    return FileChange(
+        path,
+        old_path,
+        status,
+        contents.pointer(old),
+        contents.pointer(new),
+        Place(old) if isinstance(old, str) else IN_STORE,
+        Place(
+            new if isinstance(new, str) else None,
+            sides.files.get(path) if status != "removed" else None,
+        ),
+    )

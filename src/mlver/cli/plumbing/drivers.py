@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import sys
 
-from mlver.cli.output import human_size, show_path, warn
+from mlver.cli.output import escape, human_size, show_path, warn
 from mlver.errors import MlverError
 from mlver.model import pointer as pointers
 from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import MAX_SIZE, Pointer
+
+_DIFFTOOL = "git-difftool--helper"
+"""What `git difftool` names as the external diff."""
 
 
 def merge(args: list[str]) -> int:
@@ -51,9 +54,16 @@ def _size(pointer: Pointer | None) -> str:
 
 def textconv(args: list[str]) -> int:
     """`textconv FILE`: what `git log -p` and `git show` compare."""
-    pointer = _pointer_of(os.fsencode(args[0])) if args else None
+    if not args:
+        return 0
+    file = os.fsencode(args[0])
+    pointer = _pointer_of(file)
     if pointer is not None:
         print(f"oid blake3:{pointer.oid.hex()}\nsize {pointer.size}")
+        from mlver.workflows.driver_diff import text_lines
+
+        for line in text_lines(file):
+            print(escape(line))
     return 0
 
 
@@ -62,6 +72,13 @@ def diff(args: list[str]) -> int:
     if len(args) < 7:
         print(f"* Unmerged path {args[0] if args else ''}")
         return 0
+    if os.environ.get("GIT_EXTERNAL_DIFF") == _DIFFTOOL:
+        # A driver of the attributes goes before that of difftool, which would never be asked.
+        import subprocess
+
+        from mlver.git.command import git_program
+
+        return subprocess.run([git_program(), "difftool--helper", *args], check=False).returncode
     old, new = _pointer_of(os.fsencode(args[1])), _pointer_of(os.fsencode(args[4]))
     path = show_path(os.fsencode(args[0]))
     print(f"diff --mlver a/{path} b/{path}")
@@ -73,9 +90,29 @@ def diff(args: list[str]) -> int:
         print(f"same content: {_describe(new)}")
     else:
         print(f"-{_describe(old)}\n+{_describe(new)}")
+        _print_changes(args, old, new)
     if args[3] != args[6] and os.devnull not in (args[1], args[4]):
         print(f"mode {args[3]} -> {args[6]}")
     return 0
+
+
+def _print_changes(args: list[str], old: Pointer | None, new: Pointer | None) -> None:
+    """How much changed, and samples."""
+    from mlver.diff.registry import module_for
+
+    if module_for(os.path.basename(args[0])) is None:
+        return
+    from mlver.cli import diff_text, pager
+    from mlver.workflows.driver_diff import compare
+
+    path, before, after = (os.fsencode(args[place]) for place in (0, 1, 4))
+    found = compare(path, before, after, old, new).content
+    write = pager.writer()
+    counted = diff_text.totals(found)
+    if counted:
+        write(f"   {counted}")
+    for line in diff_text.details(found, pager.width(), more="git mlver diff --all shows them"):
+        write(line)
 
 
 def _describe(pointer: Pointer | None) -> str:

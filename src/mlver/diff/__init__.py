@@ -1,0 +1,1 @@
+"""Differences of two versions of a file, as values (model/change.py)."""
