@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "lineage": "lineage",
     "log": "log",
     "ls": "ls",
+    "merge-file": "merge_file",
     "prune": "prune",
     "pull": "pull",
     "push": "push",

@@ -282,6 +282,12 @@ git mlver log --rev v2 -n 5 data/train.parquet
 git mlver ls
 git mlver ls --rev v1 --long models/
 """,
+    "merge-file": """\
+\\b
+git mlver merge-file base.csv ours.csv theirs.csv            # the result is in ours.csv
+git mlver merge-file --key id --json -o out.csv base.csv ours.csv theirs.csv
+git mlver merge-file --theirs -o out.csv base.csv ours.csv theirs.csv
+""",
     "prune": """\
 \\b
 git mlver prune                       # says what would be freed

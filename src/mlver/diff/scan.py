@@ -110,7 +110,7 @@ def _parts(zones: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, i
 
 def _joins_plainly(source: Source, at: int) -> bool:
     """No blank line stands across this place; where one does inside quotes, no matter."""
-    return _is_plain(source.read(max(0, at - 2), 4), last=False)
+    return _is_plain(source.read(max(0, at - 2), 4), last=True)
 
 
 def _tally(source: Source, start: int, end: int, inside: int, mark: bytes) -> Tally | None:
@@ -154,7 +154,8 @@ def _is_plain(data: bytes, *, last: bool) -> bool:
         return True
     if b"\n\r\n" in data:
         return False
-    return _LONE_RETURN.search(data, 0, len(data) - last) is None
+    found = _LONE_RETURN.search(data)
+    return found is None or (last and found.start() == len(data) - 1)
 
 
 def _ends_open(source: Source) -> bool:
