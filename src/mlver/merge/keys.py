@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mlver.diff.rows import unique_key
+from mlver.diff.rows import hashable, unique_key
 from mlver.formats.base import NotThisFormat
 from mlver.merge.options import Options
 from mlver.merge.rows import Cells, Row, Side, touched_by_both
+
+__all__ = ["NO_KEY", "choose", "hashable"]
 
 NO_KEY = "no column tells its rows apart: they are counted; --key names one"
 

@@ -17,11 +17,17 @@ from mlver.model.conflict import Conflict
 
 BY_SUFFIX = {
     ".csv": "delimited",
+    ".json": "parameters",
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
     ".psv": "delimited",
     ".tab": "delimited",
+    ".toml": "parameters",
     ".tsv": "delimited",
+    ".yaml": "parameters",
+    ".yml": "parameters",
 }
-NAMES: dict[str, str] = {}
+NAMES = {"dvc.lock": "parameters"}
 _BLOCK = 1024 * 1024
 
 
