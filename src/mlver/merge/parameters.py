@@ -8,7 +8,7 @@ again and must be the values that were meant; where it is not, the file is merge
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mlver.diff.parameters import member
@@ -53,7 +53,7 @@ def merge(versions: Versions, name: str, options: Options) -> Merged:
         raise NotThisFormat("one side emptied the file")
     if values[0] is None:
         values[0] = {} if isinstance(values[1], dict) else ABSENT
-    walk = _Walk(options)
+    walk = Walk(options)
     result = walk.value((), *values)
     kind = _kind(name)
     editors = [_editor(kind, source) for source in versions[1:]]
@@ -89,11 +89,13 @@ def _take(ours: Editor, theirs: Editor, step: Step) -> None:
         ours.put(step.path, raw)
 
 
-class _Walk:
-    """Walks three values together."""
+class Walk:
+    """Walks three values together. `told`: how a conflict of theirs is called outside."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(
+        self, options: Options, told: Callable[[Conflict], Conflict] = lambda conflict: conflict
+    ) -> None:
+        self._options, self._told = options, told
         self.steps: list[Step] = []
         self.conflicts: list[Conflict] = []
 
@@ -137,7 +139,7 @@ class _Walk:
         values = {"base": base, "ours": ours, "theirs": theirs}
         absent = tuple([side for side, value in values.items() if value is ABSENT])
         shown = {side: None if v is ABSENT else v for side, v in values.items()}
-        conflict = Conflict("path", {"path": _name(path)}, None, **shown, absent=absent)
+        conflict = self._told(Conflict("path", {"path": _name(path)}, None, **shown, absent=absent))
         choice = self._options.choice(conflict)
         if choice is None:
             self.conflicts.append(conflict)

@@ -17,6 +17,7 @@ from mlver.model.conflict import Conflict
 
 BY_SUFFIX = {
     ".csv": "delimited",
+    ".ipynb": "notebook",
     ".json": "parameters",
     ".jsonl": "json_lines",
     ".ndjson": "json_lines",
