@@ -94,6 +94,36 @@ def test_a_conflict_is_told_kept_out_of_history_and_decided(tables: Clone) -> No
     tables.settled()
 
 
+def test_a_dry_run_tells_beforehand_and_changes_nothing(tables: Clone) -> None:
+    tables.given("more", {"a.bin": b"a" * 600, "mine.csv": BASE, "new.csv": BASE})
+    tables.git("checkout", "-qb", "side")
+    theirs = {"t.csv": CLASH_THEIRS, "a.bin": b"b" * 600, "mine.csv": OURS, "u.csv": BASE}
+    tables.given("theirs", theirs)
+    tables.git("rm", "-q", "new.csv")
+    tables.git("commit", "-qm", "gone")
+    tables.git("checkout", "-q", "main")
+    ours = {"t.csv": CLASH_OURS, "a.bin": b"c" * 600, "mine.csv": THEIRS, "new.csv": OURS}
+    tables.given("ours", ours)
+    done = tables.attempt("mlver", "merge", "--dry-run", "--json", "side")
+    found = json.loads(done.raw)
+    schema = json.loads((SCHEMA.parent / "merge.json").read_text())
+    Draft202012Validator(schema).validate(found)
+    told = {f["path"]: (f["state"], [c["kind"] for c in f["conflicts"]]) for f in found["files"]}
+    assert done.code == 1 and told == {
+        "a.bin": ("conflict", ["file"]),
+        "mine.csv": ("merged", []),
+        "new.csv": ("conflict", ["file"]),
+        "t.csv": ("conflict", ["cell"]),
+        "u.csv": ("theirs", []),
+    }
+    shown = tables.attempt("mlver", "merge", "--dry-run", "side").out
+    assert "id=9, column v: base x, ours p, theirs q" in shown
+    assert tables.attempt("mlver", "merge", "side").code == 2
+    assert tables.attempt("mlver", "merge", "--dry-run", "nothing").code == 2
+    assert conflicts(tables) == []
+    tables.settled()
+
+
 def test_ways_to_decide(tables: Clone) -> None:
     diverge(tables, CLASH_OURS, CLASH_THEIRS)
     other = tables.box.root / "other.csv"

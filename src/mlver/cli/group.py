@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "lineage": "lineage",
     "log": "log",
     "ls": "ls",
+    "merge": "merge",
     "merge-file": "merge_file",
     "prune": "prune",
     "pull": "pull",

@@ -291,6 +291,11 @@ git mlver log --rev v2 -n 5 data/train.parquet
 git mlver ls
 git mlver ls --rev v1 --long models/
 """,
+    "merge": """\
+\\b
+git mlver merge --dry-run their-branch
+git mlver merge --dry-run --json origin/main
+""",
     "merge-file": """\
 \\b
 git mlver merge-file base.csv ours.csv theirs.csv            # the result is in ours.csv
