@@ -129,6 +129,27 @@ def test_a_column_of_one_name_added_on_both_sides_is_merged_by_cell() -> None:
     assert told(found) == [("cell", "2", "s", None, "5", "50")]
 
 
+def test_a_column_of_one_name_and_another_type_is_a_conflict_of_columns() -> None:
+    wider = b"id,n,v,s\n1,a,x,4\n2,b,y,5\n3,c,z,6\n4,d,w,7\n"
+    theirs = b"id,n,v,s\n1,a,x,low\n2,b,y,5\n3,c,z,6\n4,d,w,7\n"
+    data, found = merged(BASE, wider, theirs)
+    assert data == wider
+    assert told(found) == [
+        ("schema", "s", None, "numbers", "text"),
+        ("cell", "1", "s", None, "4", "low"),
+    ]
+    assert clean(BASE, wider, theirs, rest=Choice("theirs")) == theirs
+
+
+def test_a_named_key_that_one_side_dropped_is_a_conflict_of_columns() -> None:
+    theirs = b"n,v\na,x\nb,Y\nc,z\nd,w\n"
+    ours = changed((b"z", b"Z"))
+    data, found = merged(BASE, ours, theirs, key=("id",))
+    assert data == ours and found.format == "csv"
+    assert [(c.kind, c.key, c.column) for c in found.conflicts] == [("schema", {}, "id")]
+    assert clean(BASE, ours, theirs, key=("id",), rest=Choice("theirs")) == theirs
+
+
 def test_a_key_that_stands_twice_is_no_key() -> None:
     base = b"id,v\n1,a\n1,b\n2,c\n"
     ours, theirs = changed((b"1,a", b"1,A"), base=base), changed((b"1,b", b"1,B"), base=base)

@@ -6,6 +6,7 @@ to every row of the file needs not be done again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 
@@ -21,6 +22,7 @@ from mlver.merge.table_writer import TableWriter
 from mlver.model.conflict import SIDES, Conflict
 
 _HEAD = 1000
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
 
 
 def merge(versions: Versions, name: str, options: Options) -> Merged:
@@ -87,7 +89,7 @@ class _Whole:
     def merge(self) -> Merged:
         edits = self._edits()
         lost = self._dropped_and_changed(edits)
-        conflicts = [*self._plan.conflicts, *lost]
+        conflicts = [*self._plan.conflicts, *self._retyped(), *lost]
         if lost:
             conflicts += [c for c in edits.conflicts if c.kind == "schema" and c.key]
         if self._keep(edits):
@@ -120,6 +122,18 @@ class _Whole:
         swapped = self._skeleton == THEIRS
         options = self._options
         return merge_rows(self._first, self._second, columns, options, ours_is_other=swapped)
+
+    def _retyped(self) -> list[Conflict]:
+        """Columns of one name that both sides added, numbers here and text there."""
+        found = []
+        for column in self._plan.columns:
+            ours, theirs = column.places[1:]
+            if column.places[0] is None and ours is not None and theirs is not None:
+                a, b = _kind(self._tables[1], ours), _kind(self._tables[2], theirs)
+                about = Conflict("schema", {}, column.name, None, a, b, ("base",))
+                if a != b and a and b and not self._options.choice(about):
+                    found.append(about)
+        return found
 
     def _dropped_and_changed(self, edits: Edits) -> list[Conflict]:
         """Columns that one side dropped while the other changed values: one conflict each."""
@@ -172,3 +186,11 @@ class _Whole:
                     return False
                 met.add(name)
         return True
+
+
+def _kind(table: Table, place: int) -> str | None:
+    """What a column holds: numbers, text, or nothing that tells."""
+    values = {row[place].strip() for row in islice(table.rows(), _HEAD)} - {""}
+    if not values:
+        return None
+    return "numbers" if all(_NUMBER.match(value) for value in values) else "text"

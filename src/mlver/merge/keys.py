@@ -13,9 +13,17 @@ from mlver.formats.base import NotThisFormat
 from mlver.merge.options import Options
 from mlver.merge.rows import Cells, Row, Side, touched_by_both
 
-__all__ = ["NO_KEY", "choose", "hashable"]
+__all__ = ["NO_KEY", "KeyGone", "choose", "hashable"]
 
 NO_KEY = "no column tells its rows apart: they are counted; --key names one"
+
+
+class KeyGone(NotThisFormat):
+    """A column of the key that was named is not in all versions."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"its key {column!r} is not in all versions")
+        self.column = column
 
 
 def choose(
@@ -35,7 +43,7 @@ def choose(
         places = tuple([names.index(name) for name in options.key])
         for place in places:
             if place not in usable:
-                raise NotThisFormat(f"its key {names[place]!r} is not in all versions")
+                raise KeyGone(names[place])
         return places, options.key_source
     if options.keyless or not usable:
         return (), None

@@ -12,6 +12,7 @@ from typing import cast
 
 from mlver.formats.base import NotThisFormat, Source
 from mlver.merge.base import OURS, THEIRS, Merged, Strategy, Versions, whole
+from mlver.merge.keys import KeyGone
 from mlver.merge.options import Options
 from mlver.model.conflict import Conflict
 
@@ -29,6 +30,7 @@ BY_SUFFIX = {
     ".yml": "parameters",
 }
 NAMES = {"dvc.lock": "parameters"}
+_TABLES = {"delimited": "csv", "json_lines": "jsonl"}
 _BLOCK = 1024 * 1024
 
 
@@ -56,6 +58,9 @@ def merge(versions: Versions, name: str, options: Options) -> Merged:
     strategy = cast(Strategy, importlib.import_module(f"mlver.merge.{module}"))
     try:
         return strategy.merge(versions, name, options)
+    except KeyGone as error:
+        found = opaque(versions, options, "schema", error.column)
+        return replace(found, format=_TABLES[module], notes=(error.what,))
     except NotThisFormat as error:
         why = error.what + (f": {error.why}" if error.why else "")
         return replace(opaque(versions, options), notes=(why,))
@@ -65,10 +70,12 @@ def merge(versions: Versions, name: str, options: Options) -> Merged:
         return replace(opaque(versions, options), notes=(note,))
 
 
-def opaque(versions: Versions, options: Options) -> Merged:
+def opaque(
+    versions: Versions, options: Options, kind: str = "file", column: str | None = None
+) -> Merged:
     """Two changes of content that is not looked into."""
     base, ours, theirs = ({"size": source.size} if source.size else None for source in versions)
-    conflict = Conflict("file", {}, None, base, ours, theirs)
+    conflict = Conflict(kind, {}, column, base, ours, theirs)
     choice = options.choice(conflict)
     if choice is None or choice.side is None:
         return Merged("opaque", whole(versions.ours, OURS), (conflict,))
