@@ -182,3 +182,21 @@ def test_no_value_is_lost_and_what_one_side_changed_is_taken(kind: str) -> None:
             again = json.loads(back[0]) if kind == "json" else yaml.safe_load(back[0])
             assert back[1].format == "opaque" or again == result, seed
     assert clean_ones > CASES * 0.8
+
+
+def test_first_members_go_and_others_come_in_one_object() -> None:
+    base = b'{"a": 1, "b": 2, "c": 3, "d": 4}'
+    ours = base.replace(b"4", b"5")
+    assert clean(base, ours, b'{"c": 3, "d": 4}', "p.json") == b'{"c": 3, "d": 5}'
+    theirs = b'{"x": 0, "c": 3, "y": 1, "z": 2}'
+    found = merged(base, base.replace(b"3", b"33"), theirs, "p.json")[0]
+    assert json.loads(found) == {"x": 0, "c": 33, "y": 1, "z": 2}
+    assert list(json.loads(found))[-2:] == ["y", "z"]
+    gone = merged(base, ours, b"{}", "p.json")
+    assert gone[0] == b'{"d": 5}' and told(gone[1])[0][1] == "d"
+
+
+def test_entries_of_yaml_go_and_come_at_one_place() -> None:
+    base = b"a: 1\nb: 2\nc: 3\n"
+    theirs = b"a: 1\nx: 7\ny: 8\nc: 3\n"
+    assert clean(base, base + b"d: 4\n", theirs, "p.yaml") == theirs + b"d: 4\n"

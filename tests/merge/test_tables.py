@@ -241,3 +241,56 @@ def test_what_was_decided_is_no_conflict() -> None:
     chosen = {identity({"id": "2"}, "v"): Choice(value='"s"')}
     data, left = merged(BASE, ours, theirs, choices=chosen)
     assert read(data)[1]["v"] == '"s"' and len(left.conflicts) == 2
+
+
+# -- found by breaking the code --------------------------------------------------------------------
+
+
+def test_a_key_added_on_both_sides_that_dropped_different_columns() -> None:
+    ours, theirs = DROPPED + b"5,e\n", b"id,v\n1,x\n2,y\n3,z\n4,w\n5,q\n"
+    found = merged(BASE, ours, theirs)[1]
+    values = {(c.kind, c.key.get("id"), c.column): (c.ours, c.theirs) for c in found.conflicts}
+    assert values[("schema", "5", "n")] == ("e", None)
+    assert values[("schema", "5", "v")] == (None, "q")
+
+
+def test_rows_without_a_key_that_both_sides_append_stand_behind_those_of_ours() -> None:
+    base = b"t\na\nb\nb\n"
+    assert clean(base, b"t\nb\nb\nc\n", base + b"d\n", keyless=True) == b"t\nb\nb\nc\nd\n"
+
+
+@pytest.mark.parametrize("ours_drops", [True, False])
+def test_a_column_renamed_here_and_dropped_there_stays_as_ours_has_it(ours_drops: bool) -> None:
+    named = changed((b"id,n,v", b"id,n,value"))
+    sides = (DROPPED, named) if ours_drops else (named, DROPPED)
+    data, found = merged(BASE, *sides)
+    assert data == sides[0]
+    names = (None, "value") if ours_drops else ("value", None)
+    assert told(found) == [("schema", "v", "v", *names)]
+    assert clean(BASE, *sides, rest=Choice("theirs")) == sides[1]
+
+
+def test_ours_is_ours_where_theirs_alone_changed_the_columns() -> None:
+    wider = b"id,n,v,s\n1,a,x,4\n2,b,q,5\n4,d,w,7\n9,i,t,8\n"
+    ours = changed((b"y", b"p"), (b"z", b"Z")) + b"9,i,o\n"
+    data, found = merged(BASE, ours, wider)
+    assert {*data.splitlines()} == {
+        b"id,n,v,s",
+        b"1,a,x,4",
+        b"2,b,p,5",
+        b"3,c,Z,",
+        b"4,d,w,7",
+        b"9,i,o,8",
+    }
+    whole = {"id": "3", "n": "c"}
+    assert sorted(told(found), key=repr) == sorted(
+        [
+            ("cell", "2", "v", "y", "p", "q"),
+            ("edit-delete", "3", None, {**whole, "v": "z"}, {**whole, "v": "Z"}, None),
+            (
+                "add-add", "9", None, None,
+                {"id": "9", "n": "i", "v": "o"}, {"id": "9", "n": "i", "v": "t", "s": "8"},
+            ),
+        ],
+        key=repr,
+    )  # fmt: skip
