@@ -107,3 +107,11 @@ def test_both_paths_give_the_same_values(part: int) -> None:
                 by_parts += 1
         assert delimited.diff(*sources, "t.csv", "t.csv", Options()).changes == full.changes
     assert by_parts > CASES // 6
+
+
+def test_lines_that_end_in_crlf_are_read_by_their_parts() -> None:
+    old = b'id,v\r\n1,"a\r\nb"\r\n2,b\r\n3,c\r\n'
+    for new in (old.replace(b"2,b", b"2,B"), old + b"4,d\r\n", old.replace(b"1,", b"0,z\r\n1,")):
+        sources = Memory(old), Memory(new)
+        dialects = [read_dialect(source, "x.csv") for source in sources]
+        assert scan(*sources, by_comparison(*sources), *dialects) is not None

@@ -35,8 +35,8 @@ PLUMBING: dict[str, tuple[str, str]] = {
     ),
     "merge-driver": (
         "merge-driver BASE OURS THEIRS MARKER-SIZE PATH",
-        "Merges two pointers. Where both sides changed the content, ours is kept and the exit"
-        " code is 1.",
+        "Merges two pointers, by what the files hold. Where that leaves conflicts, ours stands in"
+        " the file and the exit code is 1.",
     ),
     "pointer": (
         "pointer [FILE]",
@@ -129,7 +129,9 @@ remote::
 The name of the remote to use where several are known.
 
 [keys]::
-Patterns of paths with the columns that tell rows apart, for diff: "data/*.csv" = ["user", "day"].
+Patterns of paths with the columns that tell rows apart, for diff and merge:
+"data/*.csv" = ["user", "day"].
+
 [runs] policy::
 What a commit and a push do with a model file that changed without a recorded run that made it:
 "warn", "reject" or "off". Unless it is set, a repository that has runs is warned, and one that has
@@ -160,7 +162,8 @@ Set to 1, an error is told with its traceback, in filter, hooks and drivers too.
         """\
 .gitattributes::
 Which files are tracked: PATTERN filter=mlver diff=mlver merge=mlver -text. With mlver-key=COLUMN
-(or several, with commas between), diff tells the rows of these files apart by it.
+(or several, with commas between), diff and merge tell the rows of these files apart by it; with
+mlver-strict=row, two changes of one row are a conflict, whatever cells they are in.
 
 .mlver.toml::
 Rules for everyone; see CONFIGURATION.
@@ -205,6 +208,12 @@ git mlver compare --all train-small train-large
     "completion": """\
 \\b
 git-mlver completion bash > ~/.local/share/bash-completion/completions/git-mlver
+""",
+    "conflicts": """\
+\\b
+git mlver conflicts
+git mlver conflicts --all data.csv
+git mlver conflicts --json
 """,
     "diff": """\
 \\b
@@ -282,6 +291,17 @@ git mlver log --rev v2 -n 5 data/train.parquet
 git mlver ls
 git mlver ls --rev v1 --long models/
 """,
+    "merge": """\
+\\b
+git mlver merge --dry-run their-branch
+git mlver merge --dry-run --json origin/main
+""",
+    "merge-file": """\
+\\b
+git mlver merge-file base.csv ours.csv theirs.csv            # the result is in ours.csv
+git mlver merge-file --key id --json -o out.csv base.csv ours.csv theirs.csv
+git mlver merge-file --theirs -o out.csv base.csv ours.csv theirs.csv
+""",
     "prune": """\
 \\b
 git mlver prune                       # says what would be freed
@@ -316,6 +336,13 @@ git mlver remote compact              # when a push says that there are many ind
 git mlver reproduce model.safetensors
 git mlver reproduce model.safetensors@v1 --from-scratch
 git mlver reproduce 0192f0c1 --no-env --rtol 1e-3
+""",
+    "resolve": """\
+\\b
+git mlver resolve data.csv --theirs
+git mlver resolve data.csv --key 17 --col label --ours
+git mlver resolve data.csv --key user=5 --key day=2 --col n --value 8
+git mlver resolve data.csv --from mended.csv
 """,
     "runs": """\
 \\b

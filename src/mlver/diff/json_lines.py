@@ -31,11 +31,11 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
     by_recipes = counts is not None
     stretches = recipes.grown(old, new) if is_cut(old) and is_cut(new) else by_comparison(old, new)
     left = changed_lines(old, new, stretches)
-    before, after = ([_object(line) for line in lines] for lines in left)
+    before, after = ([as_object(line) for line in lines] for lines in left)
     counts = counts or (_count(old), _count(new))
     names = None
     if {*objects.names_of(before)} != {*objects.names_of(after)}:
-        names = objects.names_of(_all(old)), objects.names_of(_all(new))
+        names = objects.names_of(all_objects(old)), objects.names_of(all_objects(new))
         by_recipes = False
     found = objects.compare("jsonl", before, after, counts, options, names)
     return replace(found, method="recipes") if by_recipes else found
@@ -61,6 +61,17 @@ def changed_lines(
             zones_old.append((stretch.old + start, stretch.old + end))
             zones_new.append((stretch.new + start, stretch.new + end))
     return cancel(_outside(old, sorted(zones_old)), _outside(new, sorted(zones_new)))
+
+
+def zones(old: Source, new: Source) -> list[Stretch]:
+    """Whole lines that both versions have, in the order of both."""
+    found = []
+    for stretch in by_comparison(old, new):
+        zone = _whole_lines(old, new, stretch)
+        if zone is not None:
+            start, end = zone
+            found.append(Stretch(stretch.old + start, stretch.new + start, end - start))
+    return found
 
 
 def _whole_lines(old: Source, new: Source, stretch: Stretch) -> tuple[int, int] | None:
@@ -100,11 +111,12 @@ def _find(source: Source, at: int, length: int) -> int | None:
 def _outside(source: Source, zones: Sequence[tuple[int, int]]) -> list[bytes]:
     lines: list[bytes] = []
     for start, end in gaps(zones, source.size):
-        lines += [_bare(line) for line in source.read(start, end - start).split(b"\n")]
+        lines += [bare(line) for line in source.read(start, end - start).split(b"\n")]
     return [line for line in lines if line]
 
 
-def _bare(line: bytes) -> bytes:
+def bare(line: bytes) -> bytes:
+    """A line without what JSON does not count."""
     return line.removeprefix(_BOM).strip(b" \t\r\n")
 
 
@@ -116,9 +128,9 @@ def _lines(source: Source) -> Iterator[bytes]:
         *whole, rest = (rest + data).split(b"\n")
         if len(rest) > _LONGEST:
             raise NotThisFormat("it has a line that is too long", why=f"over {_LONGEST:,} bytes")
-        yield from (bare for line in whole if (bare := _bare(line)))
-    if _bare(rest):
-        yield _bare(rest)
+        yield from (text for line in whole if (text := bare(line)))
+    if bare(rest):
+        yield bare(rest)
 
 
 def _count(source: Source) -> int:
@@ -132,14 +144,15 @@ def _count(source: Source) -> int:
             return sum(1 for _ in _lines(source))
         count += data.count(b"\n")
         rest = data
-    return count + (rest[-1:] != b"\n" and bool(_bare(rest)))
+    return count + (rest[-1:] != b"\n" and bool(bare(rest)))
 
 
-def _all(source: Source) -> Iterator[dict[str, Any]]:
-    return (_object(line) for line in _lines(source))
+def all_objects(source: Source) -> Iterator[dict[str, Any]]:
+    """Every line's object."""
+    return (as_object(line) for line in _lines(source))
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def as_object(line: bytes) -> dict[str, Any]:
     """A line's object; any other value is the row of one column, `value`."""
     try:
         found = parse_json(line)

@@ -22,7 +22,7 @@ _MOST_CELLS = 10_000
 def diff(old: Source, new: Source, old_name: str, new_name: str, options: Options) -> FileDiff:
     """What changed from `old` to `new`. Raises NotThisFormat."""
     before, after = read(old), read(new)
-    cells_old, cells_new = ([_cell(c) for c in book["cells"]] for book in (before, after))
+    cells_old, cells_new = ([cell_of(c) for c in book["cells"]] for book in (before, after))
     changes = []
     for a, b in _pairs(cells_old, cells_new):
         if a is None or b is None:
@@ -59,7 +59,8 @@ def read(source: Source) -> dict[str, Any]:
     return book
 
 
-def _cell(cell: dict[str, Any]) -> dict[str, Any]:
+def cell_of(cell: dict[str, Any]) -> dict[str, Any]:
+    """What counts of a cell, with its id as `cell`."""
     return {
         "cell": cell.get("id") if isinstance(cell.get("id"), str) else None,
         "cell_type": cell.get("cell_type"),

@@ -57,7 +57,7 @@ def compare(old: Any, new: Any, options: Options, path: str = "") -> Iterator[Ch
     """Changes of two JSON values, by path; the root's path is `.`."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
-            at = _member(path, name)
+            at = member(path, name)
             if name in options.ignore or at in options.ignore:
                 continue
             if name not in new:
@@ -90,7 +90,7 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Paths and values below a value; a list is one value."""
     if isinstance(value, dict) and value:
         for name, part in value.items():
-            yield from leaves(part, _member(path, name))
+            yield from leaves(part, member(path, name))
     else:
         yield path or ".", value
 
@@ -99,7 +99,8 @@ def _whole(kind: str, path: str, value: Any) -> Change:
     return Change(kind, {"path": path}, {"path": path, "value": value})
 
 
-def _member(path: str, name: str) -> str:
+def member(path: str, name: str) -> str:
+    """The path of a member of what is at `path`."""
     if not _PLAIN_NAME.match(name):
         return f"{path}[{json.dumps(name, ensure_ascii=False)}]"
     return f"{path}.{name}" if path else name

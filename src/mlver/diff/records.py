@@ -34,16 +34,23 @@ def changed_records(
 ) -> tuple[list[bytes], list[bytes]]:
     """Raw records, without line ends, that one version has more often than the other; each list in
     the order of its version. `old_start`, `new_start`: bytes before the first record."""
-    zones_old: list[tuple[int, int]] = []
-    zones_new: list[tuple[int, int]] = []
+    zones = whole_zones(old, new, entries, old_start, new_start)
+    left_old = _outside(old, old_start, [(z.old, z.old + z.length) for z in zones])
+    zones_new = sorted((z.new, z.new + z.length) for z in zones)
+    return cancel(left_old, _outside(new, new_start, zones_new))
+
+
+def whole_zones(
+    old: Source, new: Source, entries: Sequence[Entry], old_start: int = 0, new_start: int = 0
+) -> list[Stretch]:
+    """The parts of the stretches that are whole records in both versions, in the order of old."""
+    zones = []
     for entry in entries:
         zone = _whole_records(entry, old, new, old_start, new_start)
         if zone is not None:
             start, end = zone
-            zones_old.append((entry.stretch.old + start, entry.stretch.old + end))
-            zones_new.append((entry.stretch.new + start, entry.stretch.new + end))
-    left_old = _outside(old, old_start, sorted(zones_old))
-    return cancel(left_old, _outside(new, new_start, sorted(zones_new)))
+            zones.append(Stretch(entry.stretch.old + start, entry.stretch.new + start, end - start))
+    return sorted(zones)
 
 
 def _outside(source: Source, start: int, zones: Sequence[tuple[int, int]]) -> list[bytes]:

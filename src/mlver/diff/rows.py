@@ -188,7 +188,18 @@ def infer_key(
 
     `old_head`, `new_head`: rows at the head of each version, which the key must tell apart too.
     """
-    sides = [_distinct([*old_head, *old]), _distinct([*new_head, *new])]
+    return unique_key(header, [[*old_head, *old], [*new_head, *new]], old, new)
+
+
+def unique_key(
+    header: Sequence[str],
+    versions: Sequence[Sequence[Row]],
+    old: Sequence[Row],
+    new: Sequence[Row],
+) -> tuple[str, ...]:
+    """The best columns that tell the rows of each version apart; () where none do. `old`, `new`:
+    rows of which as many as can be should pair."""
+    sides = [_distinct(rows) for rows in versions]
     if not any(sides) or not header:
         return ()
     for size in (1, 2, 3):

@@ -17,7 +17,11 @@ def read(source: Source, name: str) -> Any:
     """The value; None for an empty file. Raises NotThisFormat."""
     if source.size > _LARGEST:
         raise NotThisFormat("it is too large to be compared by path", why=f"{source.size:,} bytes")
-    data = source.read(0, source.size)
+    return value_of(source.read(0, source.size), name)
+
+
+def value_of(data: bytes, name: str) -> Any:
+    """As read, of a document in memory."""
     if not data.strip():
         return None
     lower = name.lower()

@@ -29,6 +29,7 @@ def before_commit(ctx: Context) -> list[Captured]:
     """The work of the pre-commit hook. Raises RefusedError, LocalIOError: no commit then."""
     changed = _staged_changes(ctx)
     _refuse_conflicted(ctx, changed)
+    _refuse_unresolved(ctx)
     wanted = [item for item in changed if _is_wanted(ctx, item)]
     captured: list[Captured] = []
     if wanted:
@@ -72,6 +73,13 @@ def _look_at_runs(ctx: Context, changed: Sequence[Staged]) -> None:
         from mlver.workflows import staged_runs
 
         staged_runs.before_commit(ctx, changed)
+
+
+def _refuse_unresolved(ctx: Context) -> None:
+    if os.path.exists(os.path.join(ctx.repo.state_dir, b"conflicts")):
+        from mlver.workflows import unresolved
+
+        unresolved.before_commit(ctx)
 
 
 def _has_fresh_packs(ctx: Context) -> bool:

@@ -29,18 +29,28 @@ class Unmade(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """`mode`: off, warn or reject; `checked`: files that are models."""
+    """`mode`: off, warn or reject; `checked`: files that are models; `unresolved`: files with
+    conflicts of a merge of this clone that nobody has decided."""
 
     mode: str
     checked: int
     unmade: list[Unmade]
+    unresolved: Sequence[bytes] = ()
 
 
 def verify(ctx: Context, what: str = "HEAD", *, strict: bool = False) -> Verified:
-    """Check the models of a commit's tree, or those that the commits of a range (`A..B`) bring.
+    """Check the models of a commit's tree, or those that the commits of a range (`A..B`) bring,
+    and that no file of it waits for the decision of a conflict.
 
     `strict`: as if the policy were to reject. Raises UsageError for what names no commit.
     """
+    from mlver.workflows.unresolved import held
+
+    tip = what.rpartition("..")[2] or "HEAD"
+    return _models(ctx, what, strict=strict)._replace(unresolved=held(ctx, tip))
+
+
+def _models(ctx: Context, what: str, *, strict: bool) -> Verified:
     mode = "reject" if strict else ctx.settings.runs.mode(has_runs(ctx.repo))
     if mode == "off":
         return Verified(mode, 0, [])

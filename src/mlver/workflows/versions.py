@@ -48,11 +48,11 @@ class FileSource:
 
     is_near = True
 
-    def __init__(self, path: bytes) -> None:
-        """Raises LocalIOError."""
+    def __init__(self, path: bytes, fd: int | None = None) -> None:
+        """`fd`: the file, where it is open; it is closed with this. Raises LocalIOError."""
         self._path = path
         try:
-            self._fd = os.open(path, files.READ)
+            self._fd = os.open(path, files.READ) if fd is None else fd
             info = os.fstat(self._fd)
         except OSError as error:
             raise files.local_error(error, "reading a version", path) from error

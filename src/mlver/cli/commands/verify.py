@@ -20,14 +20,15 @@ def command(what: str, strict: bool, as_json: bool) -> int:
 
     What counts is its content. Of a commit (HEAD unless named) all models are checked; of a range
     A..B those that its commits bring. For CI: exit code 8 where a model has none and `[runs]
-    policy` in .mlver.toml is "reject", or with --strict. In a fresh clone run git mlver init and
+    policy` in .mlver.toml is "reject", or with --strict; and where a file holds what a merge left
+    undecided (git mlver conflicts). In a fresh clone run git mlver init and
     git fetch before, which bring the runs.
     """
     from mlver.workflows.verify import verify
 
     with opened() as ctx:
         result = verify(ctx, what, strict=strict)
-    bad = bool(result.unmade) and result.mode == "reject"
+    bad = (bool(result.unmade) and result.mode == "reject") or bool(result.unresolved)
     if as_json:
         print_json(_json(result))
     else:
@@ -36,6 +37,8 @@ def command(what: str, strict: bool, as_json: bool) -> int:
 
 
 def _print(result: Verified) -> None:
+    for path in result.unresolved:
+        click.echo(f"unresolved: {show_path(path)}: git mlver resolve decides its conflicts")
     for item in result.unmade:
         where = f" ({item.commit[:12]})" if item.commit else ""
         click.echo(f"no run: {show_path(item.path)}{escape(where)}{_id(item)}")
@@ -58,9 +61,10 @@ def _id(item: Unmade) -> str:
 def _json(result: Verified) -> dict[str, object]:
     return {
         "version": 1,
-        "ok": not result.unmade,
+        "ok": not result.unmade and not result.unresolved,
         "policy": result.mode,
         "checked": result.checked,
+        "unresolved": [json_path(path) for path in result.unresolved],
         "problems": [
             {
                 "path": json_path(item.path),

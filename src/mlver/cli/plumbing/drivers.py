@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from mlver.cli.output import escape, human_size, show_path, warn
 from mlver.errors import MlverError
 from mlver.model import pointer as pointers
 from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import MAX_SIZE, Pointer
+
+if TYPE_CHECKING:
+    from mlver.workflows.merge import Merged
 
 _DIFFTOOL = "git-difftool--helper"
 """What `git difftool` names as the external diff."""
@@ -30,22 +34,39 @@ def merge(args: list[str]) -> int:
     path = os.fsencode(args[4]) if len(args) > 4 else ours
     try:
         with open_context(warn=warn) as ctx:
-            result = merge_pointers(ctx, base, ours, theirs)
+            result = merge_pointers(ctx, base, ours, theirs, path)
     except (MlverError, OSError) as error:
         warn(f"{os.fsdecode(path)} was not merged, ours is kept: {error}")
         return 1
+    if result.is_remembered:
+        warn(f"{show_path(path)}: conflicts were decided as before")
     if result.clean:
         return 0
+    _tell_conflict(path, result)
+    return 1
+
+
+def _tell_conflict(path: bytes, result: Merged) -> None:
     import shlex  # for a conflict only
 
     name = shlex.quote(show_path(path))
+    if result.format != "opaque":
+        from mlver.model.conflict import summary
+
+        warn(
+            f"{show_path(path)}: conflicts, ours stands where they are\n"
+            f"  why:  {escape(summary(result.conflicts))}\n"
+            f"  next: git mlver conflicts {name}\n"
+            f"  or:   git mlver resolve {name} --ours (or --theirs)"
+        )
+        return
+    notes = "".join(f"; {escape(note)}" for note in result.notes)
     warn(
         f"{show_path(path)}: both sides changed it; ours is kept\n"
-        f"  why:  ours has {_size(result.ours)}, theirs {_size(result.theirs)}\n"
+        f"  why:  ours has {_size(result.ours)}, theirs {_size(result.theirs)}{notes}\n"
         f"  next: git add {name}, to keep ours\n"
         f"  or:   git checkout --theirs -- {name} && git add {name}"
     )
-    return 1
 
 
 def _size(pointer: Pointer | None) -> str:

@@ -122,10 +122,11 @@ def _after_checkout(ctx: Context, _args: list[str]) -> int:
 
 
 def _pre_push(ctx: Context, args: list[str]) -> int:
-    from mlver.workflows import verify
+    from mlver.workflows import unresolved, verify
     from mlver.workflows.push import before_push
 
     remote, url, updates = _updates(args)
+    unresolved.before_push(ctx, [local for local, _ in updates])
     verify.before_push(ctx, updates)
     result = before_push(ctx, remote, url, updates)
     if result is not None and result.sent:

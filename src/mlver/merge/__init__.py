@@ -1,0 +1,1 @@
+"""Three-way merge of files: values and bytes. Knows nothing of git, stores and remotes."""
