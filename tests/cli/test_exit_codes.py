@@ -364,6 +364,7 @@ def test_130_an_add_that_was_interrupted_is_done_by_the_next_one(pushed: Clone) 
 
 
 def test_a_reader_that_goes_away_is_no_failure(pushed: Clone) -> None:
+    pushed.box.without_warmth()
     for words in ("ls", "ls --json", "status -a", "doctor", "env", "--help-all", "-h"):
         script = f"git-mlver {words} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
         done = pushed.box.run(["bash", "-c", script], pushed.top)

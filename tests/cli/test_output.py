@@ -114,6 +114,7 @@ def test_what_a_driver_says_on_a_terminal_fits_it(work: Clone) -> None:
 def test_an_encoding_without_our_signs_is_no_failure(work: Clone) -> None:
     # -E is left out here: it is the variable that stands for a terminal of that encoding.
     words = [sys.executable, "-P", str(MAIN), "doctor"]
+    work.box.without_warmth()
     done = work.box.run(words, work.top, PYTHONIOENCODING="latin-1")
     assert done.code == 0 and "Traceback" not in done.err
     assert "\\u2713 the hooks are installed" in done.out

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support import warm_filter
 from tests.support.sandbox import Done, Sandbox
 
 ASKED = os.environ.get("MLVER_SWEEP", "")
@@ -229,9 +230,11 @@ def _installed(root: Path) -> Sandbox:
 
 def _start_ours_by(box: Sandbox, launcher: Path) -> None:
     """Have git's settings, the hooks and `git mlver` start ours by this launcher."""
-    old, new = os.fsencode(sys.executable), bytes(launcher)
+    new = bytes(launcher)
     files = [box.home / ".gitconfig", box.bin / "git-mlver", *box.root.glob("*/.git/hooks/*")]
     for path in files:
         text = path.read_bytes()
-        if old in text:
-            path.write_bytes(text.replace(old, new))
+        for old in map(os.fsencode, (warm_filter.python(), sys.executable)):
+            text = text.replace(old, new)
+        if text != path.read_bytes():
+            path.write_bytes(text)

@@ -149,7 +149,7 @@ def peak(work: Clone, *args: str) -> int:
         "import os, sys; pid = os.posix_spawnp('git', ['git', *sys.argv[1:]], os.environ);"
         "_, status, usage = os.wait4(pid, 0); print(usage.ru_maxrss // 1024); sys.exit(status != 0)"
     )
-    done = work.box.run([sys.executable, "-c", script, *args], work.top)
+    done = work.box.run([sys.executable, "-c", script, *args], work.top, MLVER_TEST_COLD="1")
     assert done.code == 0, done.err
     return int(done.out.split()[-1])
 

@@ -2,8 +2,9 @@
 
 Real git, and the git-mlver of the Python that runs the tests; nothing is replaced. Every sandbox
 is a copy of one that was made once a process, so that a test pays for no installation, and what
-a test itself runs as `git mlver` is forked from a process that is warm (warm.py). Paths are str;
-bytes that are no UTF-8 stand in them as surrogates (PEP 383), as os.fsdecode gives them.
+a test itself runs as `git mlver`, and the filter that git starts, are forked from processes that
+are warm (warm.py, warm_filter.py). Paths are str; bytes that are no UTF-8 stand in them as
+surrogates (PEP 383), as os.fsdecode gives them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import warm
+from tests.support import warm, warm_filter
 
 import mlver
 from mlver.model import pointer as pointers
@@ -112,6 +113,12 @@ class Sandbox:
         launcher = self.bin / "git-mlver"
         launcher.write_text(_LAUNCHER)
         launcher.chmod(0o755)
+
+    def without_warmth(self) -> None:
+        """Have git start the filter by Python itself, as all that is started anew expects it."""
+        old, new = os.fsencode(warm_filter.python()), os.fsencode(sys.executable)
+        for path in (self.home / ".gitconfig", *self.root.glob("*/.git/hooks/*")):
+            path.write_bytes(path.read_bytes().replace(old, new))
 
     def another_person(self, name: str = "other") -> Sandbox:
         """Another HOME on this machine, where git knows nothing of us."""

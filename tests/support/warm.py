@@ -2,7 +2,8 @@
 
 The tests start thousands of our commands, and most of what each costs is Python's start and our
 imports. A fork spares those and nothing else: it is a process of its own, with its own folder,
-environment, files and exit. What git starts (filter, hooks, drivers) is always started by git.
+environment, files and exit. What git starts (hooks, drivers) is always started by git; of its
+filter see warm_filter.
 
 This file is also that process: it imports nothing of the tests, and runs nothing before a fork.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
@@ -71,10 +73,12 @@ def run(args: Sequence[str], cwd: Path, env: Mapping[str, str], input: bytes) ->
         words, path = args[2:], f"{_exec_path()}{os.pathsep}{path}"
     request = json.dumps([list(words), str(cwd), {**env, "PATH": path}]).encode()
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(tempfile.TemporaryFile(dir=_folder())) for _ in range(3)]
+        files = [stack.enter_context(tempfile.TemporaryFile(dir=in_memory())) for _ in range(3)]
         files[0].write(input)
         for file in files:
             file.seek(0)
+        for file in files[1:]:  # as warm_filter has it
+            fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
         code = _asked(request, [file.fileno() for file in files])
         files[1].seek(0)
         files[2].seek(0)
@@ -110,18 +114,21 @@ def _exec_path() -> str:
 
 
 @functools.cache
-def _folder() -> str | None:
+def in_memory() -> str | None:
     """In memory where that can be had."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @functools.cache
 def _server() -> socket.socket:
-    """A socket to the process to fork from; it ends when this one does."""
+    """A socket to the process to fork from; it ends when this one does. For its children Python is
+    what `warm_filter` says, so that this stands in the settings that they write."""
+    from tests.support import warm_filter
+
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-E", __file__, str(theirs.fileno())],
+            [sys.executable, "-P", "-E", __file__, str(theirs.fileno()), warm_filter.python()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
@@ -167,7 +174,8 @@ def _become(request: tuple[list[str], str, dict[str, str]], fds: Sequence[int]) 
     sys.argv = ["git-mlver", *args]
 
 
-def _import_all() -> None:
+def import_all() -> None:
+    """Import whatever ours may need."""
     import mlver
 
     for name in _LAZY:
@@ -178,9 +186,11 @@ def _import_all() -> None:
 
 
 if __name__ == "__main__":
-    _import_all()
+    import_all()
     gc.freeze()
+    python = sys.argv[2]
     _serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.executable = python
     from mlver.cli.main import main
 
     main()
