@@ -118,6 +118,13 @@ _WRONG_WORDS = [
     ["track", "!negative"],
     ["hook", "no-such-hook"],
     ["merge-driver", "too", "few"],
+    ["merge", "main"],
+    ["merge", "--dry-run", "no-such-commit"],
+    ["merge-file", "too", "few"],
+    ["resolve", "a.bin"],
+    ["resolve", "--ours", "a.bin"],
+    ["resolve", "--ours", "no-such-file"],
+    ["resolve", "--value", "x", "a.bin", "b.bin"],
 ]
 
 

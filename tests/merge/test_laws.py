@@ -136,6 +136,11 @@ def test_no_cell_is_lost_when_columns_come_go_and_get_other_names() -> None:
     for seed in range(CASES):
         dice = random.Random(seed)
         tables = versions(dice)
+        if seed % 2:  # without a quote, a table is cut in another way
+            plain = str.maketrans({",": ";", '"': "'", "\n": " "})
+            tables = [
+                [{k: v.translate(plain) for k, v in row.items()} for row in t] for t in tables
+            ]
         raw = [written(HEADER, tables[0])]
         for side in (1, 2):
             header, rows = list(HEADER), [dict(row) for row in tables[side]]

@@ -17,7 +17,7 @@ from mlver.merge.options import Choice, Options
 from mlver.merge.row_merge import merge_rows
 from mlver.merge.rows import Cells, Columns, Edits
 from mlver.merge.schema import Plan
-from mlver.merge.table import Table, WholeSide, picked
+from mlver.merge.table import Table, WholeSide, pack, picked
 from mlver.merge.table_writer import TableWriter
 from mlver.model.conflict import SIDES, Conflict
 
@@ -178,10 +178,10 @@ class _Whole:
 
     def _is_unique(self, key: Sequence[int], wanted: set[Cells]) -> bool:
         places = [self._plan.places(0)[place] or 0 for place in key]
-        met: set[Cells] = set()
-        for row in self._tables[0].rows():
-            name = tuple([row[place] for place in places])
-            if name in wanted:
+        names = {pack([str(cell) for cell in cells]) for cells in wanted}
+        met: set[bytes] = set()
+        for name in self._tables[0].packed(places):
+            if name in names:
                 if name in met:
                     return False
                 met.add(name)

@@ -7,7 +7,10 @@ Blank lines belong to no record. Places of rows are their numbers.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from operator import itemgetter
 
 from mlver.diff.typed import ABSENT
 from mlver.formats import delimited
@@ -32,12 +35,15 @@ class Table:
             text = self.data[self.dialect.start :].decode(self.dialect.encoding, "surrogateescape")
             self.data = text.encode("utf-8", "surrogateescape")
         self._starts, self._ends = array("q"), array("q")
-        self._cut(self.dialect.start if self.dialect.is_bytewise else 0)
         self.header: Sequence[str] = self.dialect.header or header
+        start = self.dialect.start if self.dialect.is_bytewise else 0
+        self._is_plain = self._cut_plain(start)
+        if not self._is_plain:
+            self._cut(start)
         self.header_span = (0, 0)
         if len(self):
             self.header_span = self._starts.pop(0), self._ends.pop(0)
-        for number in range(len(self)):
+        for number in range(0 if self._is_plain else len(self)):
             self.fields(number)
 
     def __len__(self) -> int:
@@ -81,7 +87,47 @@ class Table:
         """All rows' cells."""
         return (tuple(self.cells(number)) for number in range(len(self)))
 
+    def packed(self, places: Sequence[int]) -> Iterator[bytes]:
+        """Of each row some cells, as bytes that no other cells have, in whatever form they are
+        written: UTF-8, and a byte between them that UTF-8 never holds."""
+        if not self._is_plain or text_encoding(self.dialect) != "utf-8":
+            for number in range(len(self)):
+                cells = self.cells(number)
+                yield pack([cells[place] for place in places])
+            return
+        mark, data = self.dialect.delimiter, self.data
+        every = list(places) == list(range(len(self.header)))
+        one = places[0] if len(places) == 1 else -1
+        pick = itemgetter(*places)
+        for start, end in zip(self._starts, self._ends, strict=True):
+            record = data[start:end].rstrip(b"\r\n")
+            if every:
+                yield record.replace(mark, b"\xff")
+            elif one >= 0:
+                yield record.split(mark, one + 1)[one]
+            else:
+                yield b"\xff".join(pick(record.split(mark)))
+
+    def _cut_plain(self, start: int) -> bool:
+        """Cut a table without quotes, blank lines and carriage returns of their own, all of whose
+        rows are as wide as the header; False for any other."""
+        data = self.data
+        if b'"' in data or b"\n\n" in data or b"\n\r\n" in data or not data:
+            return False
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+            return False
+        lines = data[start:].split(b"\n")
+        ends = list(accumulate(map(len, lines), lambda at, size: at + size + 1, initial=start))
+        if not lines.pop():
+            ends.pop()
+        if {line.count(self.dialect.delimiter) for line in lines} != {len(self.header) - 1}:
+            return False
+        ends[-1] = len(data)
+        self._starts, self._ends = array("q", ends[:-1]), array("q", ends[1:])
+        return b"" not in lines[:1]
+
     def _cut(self, at: int) -> None:
+        self._starts, self._ends = array("q"), array("q")
         start, size, find = at, len(self.data), self.data.find
         quotes = 0
         while at < size:
@@ -141,14 +187,21 @@ class WholeSide:
         self.runs = list(self._runs())
 
     def _match(self, old: Sequence[int], new: Sequence[int]) -> None:
-        there: dict[bytes, list[int]] = {}
-        for number in range(len(self._side) - 1, -1, -1):
-            there.setdefault(_digest(self._side.cells(number), new), []).append(number)
-        for number in range(len(self._base)):
-            found = there.get(_digest(self._base.cells(number), old))
-            if found:
-                image = found.pop()
+        first: dict[bytes, int] = {}
+        more: dict[bytes, deque[int]] = {}
+        for number, cells in enumerate(self._side.packed(new)):
+            name = Hasher(cells).digest(16)
+            if first.setdefault(name, number) != number:
+                more.setdefault(name, deque()).append(number)
+        for number, cells in enumerate(self._base.packed(old)):
+            name = Hasher(cells).digest(16)
+            image = first.pop(name, -1)
+            if image >= 0:
                 self.images[number], self.origins[image] = image, number
+                if name in more:
+                    first[name] = more[name].popleft()
+                    if not more[name]:
+                        del more[name]
 
     def _runs(self) -> Iterator[Run]:
         before, gathered = 0, []
@@ -190,9 +243,9 @@ class WholeSide:
         return 0
 
 
-def _digest(cells: Sequence[str], places: Sequence[int]) -> bytes:
-    packed = b"\xff".join([cells[p].encode("utf-8", "surrogatepass") for p in places])
-    return Hasher(packed).digest(16)
+def pack(cells: Sequence[str]) -> bytes:
+    """Cells as Table.packed gives them."""
+    return b"\xff".join([cell.encode("utf-8", "surrogateescape") for cell in cells])
 
 
 def picked(cells: Sequence[str], places: Sequence[int | None]) -> Cells:
