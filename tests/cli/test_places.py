@@ -32,7 +32,8 @@ _WORDS = {
     "uninstall": ["--local"],
     "untrack": ["*.bin"],
 }
-_NO_REPOSITORY = dict.fromkeys(COMMANDS, 3) | {"completion": 0, "run": 0, "apply": 2, "gc": 2}
+_NO_REPOSITORY = dict.fromkeys(COMMANDS, 3) | {"completion": 0, "run": 0, "apply": 2}
+_NO_REPOSITORY |= {"merge": 2, "merge-file": 2, "resolve": 2}  # not what to merge
 _OF_RUNS = {
     **{"compare": 2, "export": 2, "show": 2},  # no such run
     **{"run": 0, "runs": 0, "verify": 0, "refresh": 3, "reproduce": 3},
@@ -44,6 +45,7 @@ _NO_WORKTREE = {
     **{"prune": 2, "push": 2, "testremote": 2, "uninstall": 0},  # no remote
     **{"apply": 2, "gc": 2},  # no patch, no --remote
     **_OF_RUNS,
+    **{"conflicts": 3, "merge": 2, "merge-file": 2, "resolve": 2},
 }
 _EMPTY = {
     **dict.fromkeys(("checkout", "completion", "env", "fetch", "fsck", "init", "install"), 0),
@@ -53,6 +55,7 @@ _EMPTY = {
     **_OF_RUNS,
     **dict.fromkeys(("lineage", "log", "reproduce", "verify", "why"), 2),  # no commit
     **{"refresh": 0, "show": 0},  # `run` was there before
+    **{"conflicts": 0, "merge": 2, "merge-file": 2, "resolve": 2},
 }
 
 

@@ -45,6 +45,7 @@ GRACE = 2.0
 _RECENT = 3
 _STORE_LIVES = 25
 _TRIES = 50
+_ROUNDS_AFTER = 20
 
 
 class Killed(BaseException):
@@ -250,13 +251,16 @@ def collector(folder: Path) -> dict[str, int]:
     epochs = Epochs(folder)
     done: Counter[str] = Counter()
     with closing(Dated(opened(settings), epochs)) as remote:
-        left = 4
-        while left:
+        rounds_after = 0
+        while rounds_after < _ROUNDS_AFTER:
             is_over = (folder / "done").exists()
             epochs.next()
             deleted = _collect(remote, folder, done)
             done["beside" if not is_over else "after"] += deleted
-            left -= is_over
+            rounds_after += is_over
+            # What was pushed last is condemned only when it is older than the grace.
+            if rounds_after > 2 * GRACE and not any(remote.list(layout.CONDEMNED)):
+                break
         done["packs_left"] = sum(1 for _ in remote.list(layout.PACKS))
     return dict(done)
 

@@ -84,8 +84,9 @@ def lost(folder: Path) -> int:
             found += len(done.failed) + sum(store.missing(p) is not None for p in pointers)
     catalog = Catalog(crowd.opened(settings), "remote")
     problems = fsck_remote.check(catalog, every)
-    assert not list(catalog.remote.list(layout.CONDEMNED)), "collection has not come to its end"
+    left = list(catalog.remote.list(layout.CONDEMNED))
     catalog.close()
+    assert not left, f"collection has not come to its end; lost: {found + len(problems)}"
     return found + len(problems)
 
 

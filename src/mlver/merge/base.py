@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from mlver.errors import LocalIOError
 from mlver.formats.base import Source
 from mlver.merge.options import Options
 from mlver.model.conflict import Conflict
@@ -76,6 +77,10 @@ def read_parts(versions: Versions, parts: Sequence[Part]) -> Iterator[bytes]:
         while at < end:
             data = versions[part.side].read(at, min(_BLOCK, end - at))
             if not data:
-                return  # the file got shorter while it was read
+                raise LocalIOError(
+                    "a version got shorter while it was merged",
+                    why="another program writes to it",
+                    fix="run it again when that program has ended",
+                )
             yield data
             at += len(data)
