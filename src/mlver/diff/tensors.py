@@ -45,7 +45,7 @@ def compare(old: Mapping[str, Tensor], new: Mapping[str, Tensor], options: Optio
         if before is None or name in options.ignore:
             continue
         unread += tensor.source is None
-        if _same(before, tensor):
+        if same(before, tensor):
             continue
         change = TensorChange(
             name, tensor.dtype, tensor.shape, None, None, before.dtype, before.shape
@@ -92,7 +92,8 @@ def _is_numeric(tensor: Tensor) -> bool:
     return tensor.source is not None and tensor.dtype in WIDTH
 
 
-def _same(old: Tensor, new: Tensor) -> bool:
+def same(old: Tensor, new: Tensor) -> bool:
+    """True where type, shape and bytes are; bytes are read last, up to the first other block."""
     if (old.dtype, old.shape) != (new.dtype, new.shape):
         return False
     if old.source is None or new.source is None:

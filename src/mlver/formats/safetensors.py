@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mlver.formats.base import NotThisFormat, Source
 from mlver.formats.parameters import parse_json
 from mlver.formats.tensors import Tensor, checked, shape_of
 
-_LARGEST_HEADER = 100 * 1000 * 1000
+LARGEST_HEADER = 100 * 1000 * 1000
 """As the format says."""
 _TYPES = {"F8_E4M3FN": "F8_E4M3"}
 
 
 class File(NamedTuple):
-    """Tensors by name, and the strings of `__metadata__`."""
+    """Tensors by name, and the strings of `__metadata__`. `entries`: the tensors as the header has
+    them; `start`: where it ends."""
 
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
+    entries: Mapping[str, Any] = {}
+    start: int = 0
 
 
 def read(source: Source) -> File:
@@ -25,7 +29,7 @@ def read(source: Source) -> File:
     if not source.size:
         return File({}, {})
     length = int.from_bytes(source.read(0, 8), "little")
-    if source.size < 8 or length > min(_LARGEST_HEADER, source.size - 8):
+    if source.size < 8 or length > min(LARGEST_HEADER, source.size - 8):
         raise NotThisFormat(
             "it is no safetensors file", why=f"a header of {length:,} bytes does not fit into it"
         )
@@ -36,7 +40,7 @@ def read(source: Source) -> File:
     if not isinstance(metadata, dict):
         raise NotThisFormat("it is no safetensors file", why="its metadata is no object")
     found = (_tensor(source, 8 + length, name, entry) for name, entry in header.items())
-    return File(checked(found), metadata)
+    return File(checked(found), metadata, header, 8 + length)
 
 
 def _tensor(source: Source, start: int, name: str, entry: Any) -> Tensor:

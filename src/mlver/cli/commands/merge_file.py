@@ -46,9 +46,9 @@ def command(
 
     BASE is the file that both came from (/dev/null where there was none); the result is written to
     OURS, or to -o FILE (`-`: standard output). Rows and cells of tables, parameters by path,
-    notebook cells: what the name of OURS promises. The result is a valid file: where both sides
-    changed one thing in two ways, ours stands in it and the conflict is told. Exit code 1 then. No
-    repository is needed.
+    notebook cells, tensors: what the name of OURS promises. The result is a valid file: where both
+    sides changed one thing in two ways, ours stands in it and the conflict is told. Exit code 1
+    then. No repository is needed.
     """
     from mlver.merge.options import Choice, Options
     from mlver.workflows import merge_content

@@ -21,7 +21,9 @@ _PATH: Any = click.Path(path_type=bytes)
 @click.option("--ours", "side", flag_value="ours", help="Take ours.")
 @click.option("--theirs", "side", flag_value="theirs", help="Take theirs.")
 @click.option("--base", "side", flag_value="base", help="Take what both sides came from.")
-@click.option("--key", multiple=True, metavar="VALUE", help="The row, path or cell (repeat).")
+@click.option(
+    "--key", multiple=True, metavar="VALUE", help="The row, path, tensor or cell (repeat)."
+)
 @click.option("--col", "--column", "column", metavar="COLUMN", help="The column of that row.")
 @click.option("--value", metavar="TEXT", help="Take this value for the cell.")
 @click.option("--from", "source", type=_PATH, metavar="FILE", help="Take all of this file.")
@@ -37,9 +39,9 @@ def command(
 
     The file is staged when none is left. Without --key or --col, all conflicts of the files are
     decided for that side. With them one is: --key names the row (the values of its key, or
-    NAME=VALUE; repeat for several columns), a parameter's path or a notebook's cell, --col the
-    column. What was decided is remembered for the same three versions, as a rebase meets them
-    again. Exit code 1 where conflicts are left.
+    NAME=VALUE; repeat for several columns), a parameter's path, a tensor or a notebook's cell,
+    --col the column. What was decided is remembered for the same three versions, as a rebase meets
+    them again. Exit code 1 where conflicts are left.
     """
     if sum(item is not None for item in (side, value, source)) != 1:
         raise UsageError(
