@@ -54,6 +54,7 @@ def converges(site: Site, clone: Clone, command: Command) -> None:
     command.settled(site, clone)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", groups([*COMMANDS]), ids="-".join)
 def test_a_command_that_is_killed_goes_on_and_nothing_acknowledged_is_lost(
     box: Sandbox, s3: Endpoint, names: list[str]
@@ -81,6 +82,7 @@ def gateway(needs_ceph: Endpoint) -> Iterator[ceph.Gateway]:
     made.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", groups([*SERVER_DIES]), ids="-".join)
 def test_a_server_that_is_killed_and_comes_back_loses_nothing(
     box: Sandbox, s3: Endpoint, gateway: ceph.Gateway, names: list[str]
