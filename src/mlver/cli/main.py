@@ -8,9 +8,11 @@ form of every other error (`_unforeseen`), and its traceback only with MLVER_DEB
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
+from collections.abc import Iterator
 
 from mlver.errors import LocalIOError, MlverError, UnforeseenError
 
@@ -57,19 +59,31 @@ def _guarded(args: list[str]) -> int:
 def _run(args: list[str]) -> int:
     if args and args[0] in PLUMBING:
         module, _, name = PLUMBING[args[0]].partition(":")
-        run = getattr(__import__(module, fromlist=[name]), name)
+        with _uncollected():
+            run = getattr(__import__(module, fromlist=[name]), name)
         return int(run(args[1:]))
     if args[:1] == ["run"]:
         from mlver.cli.run_words import plain
 
         words = plain(args[1:])
         if words is not None:
-            from mlver.cli.recorded import record
-
+            with _uncollected():
+                from mlver.cli.recorded import record
             return record(words)
     from mlver.cli.group import run_command
 
     return run_command(args)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Imports, during which nothing is garbage: looking for some takes a twelfth of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _failed(error: Exception) -> int:
