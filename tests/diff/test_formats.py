@@ -176,6 +176,28 @@ def test_sqlite_by_table_and_primary_key(tmp_path: Path) -> None:
 # -- notebooks -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet", "t.sqlite"])
+def test_a_column_that_repeats_in_what_stayed_is_no_inferred_key(tmp_path: Path, name: str) -> None:
+    """Of the one row that went, each column is unique; in the version that it went from, none."""
+    rows = [(n % 3, n // 3 % 2, n % 2) for n in range(12)]
+    sides = []
+    for side in (rows, rows[1:]):
+        if name == "t.jsonl":
+            sides.append(_lines([dict(zip("abc", row, strict=True)) for row in side]))
+        elif name == "t.parquet":
+            pa = pytest.importorskip("pyarrow")
+            columns = zip(*side, strict=True)
+            sides.append(_parquet(pa.table(dict(zip("abc", map(list, columns), strict=True)))))
+        else:
+            values = ", ".join(map(str, side))
+            path = tmp_path / f"{len(side)}.db"
+            sides.append(
+                _database(path, "create table t (a, b, c)", f"insert into t values {values}")
+            )
+    found = compared(sides[0], sides[1], name)
+    assert (len(found.changes), found.changes[0].key.keys() - {"table"}) == (1, {"a", "b"})
+
+
 def notebook(*cells: tuple[str | None, str, Any], count: int = 1) -> bytes:
     made = []
     for name, source, output in cells:

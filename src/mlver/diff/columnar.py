@@ -15,6 +15,8 @@ from mlver.formats.base import Source
 from mlver.model.change import FileDiff
 
 _BLOCK = 8192
+_HEAD = 1000
+"""Rows at the head of a version."""
 
 
 def diff(old: Source, new: Source, old_name: str, new_name: str, options: Options) -> FileDiff:
@@ -32,16 +34,20 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
         if _type(before, name) != _type(after, name)
     ]
     counts = before.num_rows, after.num_rows
+    first = before.slice(0, _HEAD), after.slice(0, _HEAD)
     if not retyped and before.column_names == after.column_names:
         before, after = _rest(before, after)
-    names = [*before.column_names], [*after.column_names]
+    names = ([*before.column_names], [*after.column_names])
     numbers = {name for name, *_ in retyped}
     rows = [
         _whole_numbers(columnar.rows(table, side), side, numbers)
-        for table, side in zip((before, after), names, strict=True)
+        for table, side in zip((before, after, *first), names * 2, strict=True)
     ]
+    heads = rows[2], rows[3]
     kind = "parquet" if new_name.lower().endswith(".parquet") else "arrow"
-    return typed.compare(kind, names, (rows[0], rows[1]), counts, options, retyped=retyped)
+    return typed.compare(
+        kind, names, (rows[0], rows[1]), counts, options, heads=heads, retyped=retyped
+    )
 
 
 def _type(table: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ a column that came from one that other rows had before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from mlver.model.change import FileDiff
 
 _STEP = 4 * 1024 * 1024
 _LONGEST = 256 * 1024 * 1024
+_HEAD = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -37,8 +39,22 @@ def diff(old: Source, new: Source, old_name: str, new_name: str, options: Option
     if {*objects.names_of(before)} != {*objects.names_of(after)}:
         names = objects.names_of(all_objects(old)), objects.names_of(all_objects(new))
         by_recipes = False
-    found = objects.compare("jsonl", before, after, counts, options, names)
+    heads = _head(old), _head(new)
+    found = objects.compare("jsonl", before, after, counts, options, names, heads)
     return replace(found, method="recipes") if by_recipes else found
+
+
+def _head(source: Source) -> list[dict[str, Any]]:
+    """Objects of the lines that lie whole in the first stretch. One that is no JSON did not change,
+    or is told where it did."""
+    data = source.read(0, _HEAD)
+    if len(data) < source.size:
+        data = data[: data.rfind(b"\n") + 1]
+    found = []
+    for line in filter(None, map(bare, data.split(b"\n"))):
+        with suppress(NotThisFormat):
+            found.append(as_object(line))
+    return found
 
 
 def _counted(old: Source, new: Source) -> tuple[int, int] | None:

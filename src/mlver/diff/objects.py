@@ -29,10 +29,12 @@ def compare(
     counts: tuple[int, int],
     options: Options,
     names: tuple[Sequence[str], Sequence[str]] | None = None,
+    heads: tuple[Sequence[Object], Sequence[Object]] = ((), ()),
 ) -> FileDiff:
     """What changed between two lists of objects, which may leave out what both have.
 
-    `names`: members of all objects of each version, where these lists are not all.
+    `names`: members of all objects of each version, where these lists are not all; `heads`: the
+    first objects of each.
     """
     given = names or (names_of(old), names_of(new))
     # A version without rows has no columns; the other's did not come or go.
@@ -40,9 +42,11 @@ def compare(
     after = given[1] if counts[1] else given[0]
     rows = [
         [tuple([item.get(name, ABSENT) for name in side]) for item in items]
-        for items, side in ((old, before), (new, after))
+        for items, side in ((old, before), (new, after), (heads[0], before), (heads[1], after))
     ]
     try:
-        return typed.compare(kind, (before, after), (rows[0], rows[1]), counts, options)
+        return typed.compare(
+            kind, (before, after), (rows[0], rows[1]), counts, options, heads=(rows[2], rows[3])
+        )
     except RecursionError as error:
         raise NotThisFormat("it nests too deeply to be looked into") from error

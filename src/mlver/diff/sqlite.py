@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from mlver.diff import typed
 from mlver.diff.options import Options
@@ -12,6 +13,9 @@ from mlver.formats.base import Source
 from mlver.formats.sqlite import Database, Table
 from mlver.model.change import Columns, FileDiff, RowCounts, Value
 from mlver.model.digest import Hasher, digest_of
+
+_HEAD = 1000
+"""Rows at the head of a version."""
 
 Row = tuple[Value, ...]
 
@@ -60,7 +64,8 @@ def _table(
             _left(_rows(before, old), balance, 1),
             _left(_rows(after, new), balance, -1),
         ]
-    shown = [[tuple([_value(v) for v in row]) for row in rows] for rows in left]
+    first = [[*islice(_rows(*side), _HEAD)] for side in ((before, old), (after, new))]
+    shown = [[tuple([_value(v) for v in row]) for row in rows] for rows in (*left, *first)]
     retyped = [
         (name, a.columns[name], b.columns[name])
         for name in b.columns
@@ -73,6 +78,7 @@ def _table(
         (shown[0], shown[1]),
         (counts[0], counts[1]),
         wanted,
+        heads=(shown[2], shown[3]),
         key=b.key if a.key == b.key else (),
         retyped=retyped,
     )

@@ -33,12 +33,14 @@ def compare(
     counts: tuple[int, int],
     options: Options,
     *,
+    heads: tuple[Sequence[Row], Sequence[Row]] = ((), ()),
     key: tuple[str, ...] = (),
     retyped: Sequence[tuple[str, str, str]] = (),
 ) -> FileDiff:
     """What changed between the rows, which both versions may have in part alike.
 
-    `names`: the columns of each; `counts`: rows of each version in all; `key`: the format's own.
+    `names`: the columns of each; `counts`: rows of each version in all; `heads`: rows at the head
+    of each, which an inferred key must tell apart too; `key`: the format's own.
     """
     old_names, new_names = ([*side] for side in names)
     both = columns.shared(old_names, new_names)
@@ -50,10 +52,12 @@ def compare(
     kept = [place for place, name in enumerate(match.header()) if name not in options.ignore]
     narrowed = [
         [tuple([row[places[place]] for place in kept]) for row in side]
-        for side, places in zip(rows, (match.old_places(), match.new_places()), strict=True)
+        for side, places in zip(
+            (*rows, *heads), (match.old_places(), match.new_places()) * 2, strict=True
+        )
     ]
     old, new = cancelled(narrowed[0], narrowed[1])
-    chosen, source = _key(header, old, new, options, key)
+    chosen, source = _key(header, old, new, options, key, narrowed[2:])
     found = pair(header, old, new, chosen, options.tolerance)
     return FileDiff(
         kind,
@@ -72,7 +76,12 @@ def _with_types(found: Any, retyped: Sequence[tuple[str, str, str]]) -> Any:
 
 
 def _key(
-    header: Sequence[str], old: list[Row], new: list[Row], options: Options, own: tuple[str, ...]
+    header: Sequence[str],
+    old: list[Row],
+    new: list[Row],
+    options: Options,
+    own: tuple[str, ...],
+    heads: Sequence[list[Row]],
 ) -> tuple[tuple[str, ...], str | None]:
     for name in options.key:
         if name not in header:
@@ -83,7 +92,7 @@ def _key(
         return (), None
     if own and all(name in header for name in own):
         return own, "format"
-    found = infer_key(header, old, new)
+    found = infer_key(header, old, new, *heads)
     return found, "inferred" if found else None
 
 
