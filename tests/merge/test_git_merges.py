@@ -144,6 +144,15 @@ def test_ways_to_decide(tables: Clone) -> None:
         tables.git("reset", "-q", "--hard", "HEAD")
 
 
+def test_a_file_that_is_a_pointer_in_the_worktree_was_not_edited(tables: Clone) -> None:
+    """As a large file is after a merge that stopped, or where nothing is smudged."""
+    diverge(tables, CLASH_OURS, CLASH_THEIRS)
+    assert tables.attempt("merge", "side", MLVER_SKIP_SMUDGE="1").code == 1
+    assert tables.read("t.csv") == pointer_to(CLASHED)
+    tables.mlver("resolve", "t.csv", "--theirs")
+    assert tables.read("t.csv") == DECIDED and tables.blob(":t.csv") == pointer_to(DECIDED)
+
+
 def test_what_somebody_edited_is_not_written_over_and_is_a_decision(tables: Clone) -> None:
     diverge(tables, CLASH_OURS, CLASH_THEIRS)
     tables.attempt("merge", "side")

@@ -17,10 +17,10 @@ from mlver.formats import pictures
 from mlver.git.objects import BlobReader, IndexEntry, pointers_of, staged, tree_entries
 from mlver.git.tree_diff import changed_pointers
 from mlver.git.worktree import Worktree
-from mlver.model import pointer as pointers
-from mlver.model.digest import Digest, Hasher, digest_of
-from mlver.model.pointer import MAX_SIZE, Pointer
+from mlver.model.digest import digest_of
+from mlver.model.pointer import Pointer
 from mlver.workflows.context import Context
+from mlver.workflows.worktree_content import held
 
 
 class Place(NamedTuple):
@@ -116,10 +116,10 @@ def _worktree(
             if not _is_wanted(path, before.get(path), side):
                 result[path] = before.get(path, side)  # a change that is not ours to tell
                 continue
-            there, now, is_pointer = _file_pointer(worktree, path)
-            if there:
-                result[path] = now
-                if not is_pointer:
+            now = held(worktree, path)
+            if now is not None:
+                result[path] = now.pointer
+                if not now.is_pointer:
                     files[path] = os.path.join(ctx.repo.top, path)
     return result, files
 
@@ -127,24 +127,6 @@ def _worktree(
 def _is_wanted(path: bytes, old: Side, new: Side) -> bool:
     known = registry.module_for(os.fsdecode(os.path.basename(path))) is not None
     return known or isinstance(old, Pointer) or isinstance(new, Pointer)
-
-
-def _file_pointer(worktree: Worktree, path: bytes) -> tuple[bool, Pointer | None, bool]:
-    """(is there, what its content has as pointer, is a pointer itself)."""
-    if worktree.stat(path) is None:
-        return False, None, False
-    small = worktree.read_small(path, MAX_SIZE)
-    if small is not None and (found := pointers.parse(small)) is not None:
-        return True, found, True
-    fd = worktree.open(path)
-    try:
-        hasher, size = Hasher(), 0
-        while data := os.read(fd, 1 << 20):
-            hasher.update(data)
-            size += len(data)
-    finally:
-        os.close(fd)
-    return True, Pointer(Digest(hasher.digest()), size) if size else None, False
 
 
 class _Contents:

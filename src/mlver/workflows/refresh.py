@@ -17,7 +17,6 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mlver import system
 from mlver.errors import MlverError, UsageError
 from mlver.git import command, content_ids
 from mlver.git.objects import BlobReader, pointers_of, staged
@@ -26,8 +25,7 @@ from mlver.lineage import opened
 from mlver.lineage.code_files import code_files
 from mlver.lineage.graph import OUTPUT
 from mlver.lineage.roles import is_code
-from mlver.model import pointer as pointers
-from mlver.model.digest import Digest, Hasher
+from mlver.model.digest import Digest, digest_of
 from mlver.workflows import known_runs
 from mlver.workflows import run as recorder
 from mlver.workflows.context import Context, open_context
@@ -37,6 +35,7 @@ from mlver.workflows.recording import Wanted
 from mlver.workflows.reproduce import refused, surroundings, with_python
 from mlver.workflows.reproduce_plan import Step, check_command, rank, step_of
 from mlver.workflows.scratch import code_tree
+from mlver.workflows.worktree_content import held
 
 _WINDOW = 1 << 20
 
@@ -265,17 +264,9 @@ def _hashed(worktree: Worktree, path: bytes) -> Digest | None:
         info = worktree.stat(check_path(path))
         if info is None or not stat.S_ISREG(info.st_mode):
             return None
-        if info.st_size < pointers.MAX_SIZE:
-            data = worktree.read_small(path, pointers.MAX_SIZE) or b""
-            named = pointers.parse(data)
-            return named.oid if named is not None else Digest(Hasher(data).digest())
-        fd = worktree.open(path)
+        now = held(worktree, path)
     except (OSError, MlverError):
         return None
-    try:
-        hasher, buffer = Hasher(), bytearray(_WINDOW)
-        while count := system.read_into(fd, memoryview(buffer)):
-            hasher.update(memoryview(buffer)[:count])
-        return Digest(hasher.digest())
-    finally:
-        os.close(fd)
+    if now is None:
+        return None
+    return digest_of(b"") if now.pointer is None else now.pointer.oid

@@ -16,7 +16,6 @@ from mlver.git.objects import IndexEntry, literal, pointers_of, staged, update_i
 from mlver.git.worktree import Worktree
 from mlver.merge.options import Choice, Options, identity
 from mlver.model.conflict import Conflict
-from mlver.model.digest import Digest, Hasher
 from mlver.model.pointer import Pointer
 from mlver.store import files
 from mlver.store.assemble import stream_blob
@@ -25,6 +24,7 @@ from mlver.workflows.add import add
 from mlver.workflows.conflict_file import Record
 from mlver.workflows.context import Context
 from mlver.workflows.merge_versions import merge_inside
+from mlver.workflows.worktree_content import held
 
 STAGES = {"base": 1, "ours": 2, "theirs": 3}
 
@@ -182,19 +182,10 @@ def _is_named(key: Mapping[str, object], words: Sequence[str]) -> bool:
 
 
 def _worktree_pointer(ctx: Context, path: bytes) -> Pointer | None:
-    """The pointer that the worktree's file would have; None where it is not there."""
+    """The pointer of what the worktree's file holds; None where it is not there, or empty."""
     with Worktree(ctx.repo.top) as worktree:
-        if worktree.stat(path) is None:
-            return None
-        fd = worktree.open(path)
-        try:
-            hasher, size = Hasher(), 0
-            while data := os.read(fd, 1 << 20):
-                hasher.update(data)
-                size += len(data)
-        finally:
-            os.close(fd)
-    return Pointer(Digest(hasher.digest()), size) if size else None
+        now = held(worktree, path)
+    return None if now is None else now.pointer
 
 
 def _replace(ctx: Context, path: bytes, write: Callable[[int], None]) -> None:
