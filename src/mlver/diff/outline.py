@@ -12,12 +12,12 @@ An outline is derived: kept beside the store, and made again where it is gone or
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from mlver.diff.scan import is_plain
 from mlver.formats.base import CutSource, Piece
 from mlver.model.digest import digest_of
 
@@ -26,7 +26,6 @@ _HEAD = struct.Struct(
     "<4s16s16scxxxI"
 )  # magic, digests of the rest and of pieces, delimiter, count
 _MAGIC = b"mvo1"
-_LONE_RETURN = re.compile(rb"\r(?!\n)")
 NO_QUOTES = b"\n"
 """As delimiter: lines without quotes and fields (JSON lines)."""
 
@@ -148,7 +147,7 @@ def _mark(data: bytes, inside: int, delimiter: bytes) -> Mark | None:
     if b'"' not in data:
         if inside:
             return Mark(0, 0, head, tail, inside, 0)
-        if not _is_plain(data, last=True):
+        if not is_plain(data, last=True):
             return None
         return Mark(data.count(b"\n"), data.count(delimiter), head, tail, inside, 0)
     parts = data.split(b'"')
@@ -157,7 +156,7 @@ def _mark(data: bytes, inside: int, delimiter: bytes) -> Mark | None:
     border = delimiter + b"\r\n"
     for number, part in enumerate(outside):
         place = inside + 2 * number
-        if not _is_plain(part, last=place == last):
+        if not is_plain(part, last=place == last):
             return None
         if part and place > 0 and part[0] not in border:
             return None
@@ -179,23 +178,11 @@ def _joins(tail: bytes, mark: Mark, inside: int, delimiter: bytes, *, is_first: 
         return True
     before = tail.rpartition(b'"')[2]
     after, quote, _ = mark.head.partition(b'"')
-    if not _is_plain(before + after, last=not quote):
+    if not is_plain(before + after, last=not quote):
         return False
     border = delimiter + b'\r\n"'
     last, first = tail[-1:], mark.head[:1]
     return not ((last == b'"' and first not in border) or (first == b'"' and last not in border))
-
-
-def _is_plain(data: bytes, *, last: bool) -> bool:
-    """No blank line, no carriage return without a line feed; one at the very end may have it."""
-    if b"\n\n" in data:
-        return False
-    if b"\r" not in data:
-        return True
-    if b"\n\r\n" in data:
-        return False
-    end = len(data) - (last and data.endswith(b"\r"))  # what follows it is not seen here
-    return _LONE_RETURN.search(data, 0, end) is None
 
 
 def _has_no_blank(data: bytes) -> bool:

@@ -110,7 +110,7 @@ def _parts(zones: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, i
 
 def _joins_plainly(source: Source, at: int) -> bool:
     """No blank line stands across this place; where one does inside quotes, no matter."""
-    return _is_plain(source.read(max(0, at - 2), 4), last=True)
+    return is_plain(source.read(max(0, at - 2), 4), last=True)
 
 
 def _tally(source: Source, start: int, end: int, inside: int, mark: bytes) -> Tally | None:
@@ -127,7 +127,7 @@ def _tally(source: Source, start: int, end: int, inside: int, mark: bytes) -> Ta
         if not inside:
             outside[0] = before + outside[0]
         for number, part in enumerate(outside):
-            if not _is_plain(part, last=number == len(outside) - 1):
+            if not is_plain(part, last=number == len(outside) - 1):
                 return None
         ends = sum([part.count(b"\n") for part in outside])
         marks = sum([part.count(mark) for part in outside])
@@ -146,7 +146,7 @@ def _outside_quotes(data: bytes, inside: int) -> list[bytes]:
     return data.split(b'"')[inside::2]
 
 
-def _is_plain(data: bytes, *, last: bool) -> bool:
+def is_plain(data: bytes, *, last: bool) -> bool:
     """No blank line, no carriage return without a line feed; one at the very end may have it."""
     if b"\n\n" in data:
         return False

@@ -68,3 +68,19 @@ class CutSource(Source, Protocol):
 def is_cut(source: Source) -> TypeGuard[CutSource]:
     """True for a version that lies in pieces."""
     return getattr(source, "is_cut", False)
+
+
+class Bytes:
+    """A version, or a part of one, in memory."""
+
+    is_near = True
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    def pieces(self) -> Sequence[Piece]:
+        return ()

@@ -7,10 +7,9 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlver.formats.base import NotThisFormat, Piece, Source
+from mlver.formats.base import Bytes, NotThisFormat, Source
 
 LARGEST = 1024 * 1024 * 1024
 """Bytes that one compressed member may unpack to."""
@@ -44,22 +43,6 @@ class SourceFile(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-class Bytes:
-    """A member that was unpacked."""
-
-    is_near = True
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + length]
-
-    def pieces(self) -> Sequence[Piece]:
-        return ()
 
 
 class Member(NamedTuple):

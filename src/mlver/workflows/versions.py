@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from mlver.errors import LocalIOError
-from mlver.formats.base import Piece
+from mlver.formats.base import Bytes, Piece
 from mlver.model.digest import Digest, digest_of
 from mlver.model.pointer import Pointer
 from mlver.model.recipe import Row
@@ -23,17 +23,8 @@ from mlver.workflows.chunk_reading import Chunks
 from mlver.workflows.context import Context
 
 
-class BytesSource:
+class BytesSource(Bytes):
     """A version in memory: what is small, or has no place to be read from twice."""
-
-    is_near = True
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + length]
 
     def pieces(self) -> Sequence[Piece]:
         return _cut(self._data)
