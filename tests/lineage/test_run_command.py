@@ -97,6 +97,18 @@ def test_a_killed_recorder_is_a_killed_run_at_the_next_command(work: Clone) -> N
     assert (killed["status"], killed["exit_code"]) == ("killed", None)
 
 
+def test_a_push_takes_a_killed_run_along(work: Clone) -> None:
+    far = work.box.bare()
+    work.git("remote", "add", "origin", str(far))
+    with start(work, "--name", "cut", "--", "sh", "-c", "echo up; sleep 30") as recorder:
+        assert recorder.stdout is not None and recorder.stdout.readline() == b"up\n"
+        recorder.kill()
+        recorder.wait()
+    work.git("push", "-q", "origin", "main")
+    notes = work.box.git("notes", "--ref", "mlver", "show", work.head(), cwd=far).out
+    assert [json.loads(line)["status"] for line in notes.splitlines()] == ["killed"]
+
+
 def test_inputs_and_outputs_of_any_program_are_found_by_content(work: Clone) -> None:
     work.given("data", {"data/a.bin": b"old" * 100, "in.txt": b"text\n", ".gitignore": b"*.tmp\n"})
     script = (

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from jsonschema import Draft202012Validator
 from tests.support.sandbox import Done, Sandbox
+
+from mlver.errors import LocalIOError
+from mlver.formats.base import Bytes
+from mlver.merge.base import OURS, Copy, Versions, read_parts
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "schema" / "merge-file.json"
 
@@ -60,3 +65,13 @@ def test_what_is_not_there_and_what_does_not_go_together_is_told(box: Sandbox) -
         done = merge_file(box, *words)
         assert done.code == 2 and "Traceback" not in done.err, words
     assert not list(box.root.glob(".mlver-*"))
+
+
+def test_a_version_that_gets_shorter_meanwhile_is_an_error_and_no_shorter_result() -> None:
+    class Shrunk(Bytes):
+        def read(self, offset: int, length: int) -> bytes:
+            return super().read(offset, length)[: max(0, 10 - offset)]
+
+    versions = Versions(Bytes(b""), Shrunk(b"x" * 100), Bytes(b""))
+    with pytest.raises(LocalIOError):
+        b"".join(read_parts(versions, [Copy(OURS, 0, 100)]))
